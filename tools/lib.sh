@@ -35,17 +35,13 @@ need_venv() {
 	"$_py" -m venv "$venv"
 }
 
-# need_pins FILE...: installs requirement files whose every line carries a hash, once per content.
+# need_pins FILE NAME: installs a requirement file whose every line carries a hash, once per content.
 need_pins() {
 	need_venv
-	for _f in "$@"; do
-		_stamp=$venv/.have-$(basename "$_f" .txt)
-		if ! cmp -s "$_f" "$_stamp"; then
-			retry "$venv/bin/pip" install --quiet --disable-pip-version-check \
-				--no-deps --require-hashes -r "$_f"
-			cp "$_f" "$_stamp"
-		fi
-	done
+	cmp -s "$1" "$venv/.have-$2" && return 0
+	retry "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps \
+		--require-hashes -r "$1"
+	cp "$1" "$venv/.have-$2"
 }
 
 # retry CMD...: registries have bad moments; three tries, then the last failure is the answer.
