@@ -32,7 +32,7 @@ MUST err_t hex_dec_exact(str_t text, void *out, size_t n);
 MUST err_t hex_dec_secret(str_t text, secret_t *out);
 
 /* One PEM block with this label (RFC 7468, strict form: lines of 64, no headers, nothing around it but
- * white space). Another label is ERR_TYPE. */
+ * white space). Another label is ERR_VALUE. */
 MUST err_t pem_dec(arena_t *a, str_t text, str_t label, size_t max, str_t *out_der);
 MUST err_t pem_dec_secret(str_t text, str_t label, secret_t *out_der);
 /* Appends a block; for a private key give a buffer that ends in buf_wipe. */
