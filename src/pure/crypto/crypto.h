@@ -135,7 +135,7 @@ static inline crypto_alg_t crypto_key_alg(const crypto_key_t *k)
 	return crypto_alg_for(crypto_key_pub(k)->kind);
 }
 /* Signs msg with crypto_key_alg(k): 64 bytes either way (Ed25519; ES256 as r||s). */
-MUST err_t crypto_sign(const crypto_key_t *k, str_t msg, uint8_t out[CRYPTO_SIGN_BYTES_MAX]);
+MUST err_t crypto_key_sign(const crypto_key_t *k, str_t msg, uint8_t out[CRYPTO_SIGN_BYTES_MAX]);
 
 /* --- sealing ----------------------------------------------------------------------------------- */
 
