@@ -1,0 +1,335 @@
+/* config.c: one table per mapping {key, type, bounds}; libcyaml refuses what no table names. */
+#include "app/main/config.h"
+
+#include <cyaml/cyaml.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "pure/codec/codec.h"
+
+enum {
+	TEXT_BYTES_MAX = 512,
+	ORIGINS_MAX = 32,
+	CONFIG_FILE_BYTES_MAX = 64 << 10,
+	BODY_BYTES_MAX = 16 << 20,
+	SOCKET_PATH_BYTES_MAX = 107, /* sun_path without its NUL */
+};
+
+typedef struct {
+	char *listen;
+} yaml_authority_t;
+
+typedef struct {
+	char *listen, *url;
+	char **allow_origins;
+	uint32_t allow_origins_count;
+} yaml_gateway_t;
+
+typedef struct {
+	uint32_t delegated_s, capability_s;
+} yaml_tokens_t;
+
+typedef struct {
+	uint32_t body_bytes, denials_per_minute;
+} yaml_limits_t;
+
+typedef enum { LEVEL_ERROR, LEVEL_WARN, LEVEL_INFO, LEVEL_DEBUG } yaml_level_t;
+
+typedef struct {
+	yaml_level_t level;
+} yaml_log_t;
+
+typedef struct {
+	char *trust_domain, *issuer;
+	yaml_authority_t *authority;
+	yaml_gateway_t *gateway;
+	yaml_tokens_t *tokens;
+	yaml_limits_t *limits;
+	yaml_log_t *log;
+} yaml_root_t;
+
+static const cyaml_schema_field_t authority_fields[] = {
+	CYAML_FIELD_STRING_PTR("listen", CYAML_FLAG_POINTER, yaml_authority_t, listen, 1, TEXT_BYTES_MAX),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t origin_value = {
+	CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char *, 1, TEXT_BYTES_MAX),
+};
+
+static const cyaml_schema_field_t gateway_fields[] = {
+	CYAML_FIELD_STRING_PTR("listen", CYAML_FLAG_POINTER, yaml_gateway_t, listen, 1, TEXT_BYTES_MAX),
+	CYAML_FIELD_STRING_PTR("url", CYAML_FLAG_POINTER, yaml_gateway_t, url, 1, TEXT_BYTES_MAX),
+	CYAML_FIELD_SEQUENCE("allow_origins", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, yaml_gateway_t,
+		allow_origins, &origin_value, 0, ORIGINS_MAX),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t tokens_fields[] = {
+	CYAML_FIELD_UINT("delegated_s", CYAML_FLAG_OPTIONAL, yaml_tokens_t, delegated_s),
+	CYAML_FIELD_UINT("capability_s", CYAML_FLAG_OPTIONAL, yaml_tokens_t, capability_s),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t limits_fields[] = {
+	CYAML_FIELD_UINT("body_bytes", CYAML_FLAG_OPTIONAL, yaml_limits_t, body_bytes),
+	CYAML_FIELD_UINT("denials_per_minute", CYAML_FLAG_OPTIONAL, yaml_limits_t, denials_per_minute),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_strval_t level_names[] = {
+	{ "error", LEVEL_ERROR },
+	{ "warn", LEVEL_WARN },
+	{ "info", LEVEL_INFO },
+	{ "debug", LEVEL_DEBUG },
+};
+
+static const cyaml_schema_field_t log_fields[] = {
+	CYAML_FIELD_ENUM("level", CYAML_FLAG_STRICT, yaml_log_t, level, level_names,
+		CYAML_ARRAY_LEN(level_names)),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_field_t root_fields[] = {
+	CYAML_FIELD_STRING_PTR("trust_domain", CYAML_FLAG_POINTER, yaml_root_t, trust_domain, 1, 255),
+	CYAML_FIELD_STRING_PTR("issuer", CYAML_FLAG_POINTER, yaml_root_t, issuer, 1, TEXT_BYTES_MAX),
+	CYAML_FIELD_MAPPING_PTR("authority", CYAML_FLAG_POINTER, yaml_root_t, authority, authority_fields),
+	CYAML_FIELD_MAPPING_PTR("gateway", CYAML_FLAG_POINTER, yaml_root_t, gateway, gateway_fields),
+	CYAML_FIELD_MAPPING_PTR("tokens", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, yaml_root_t, tokens,
+		tokens_fields),
+	CYAML_FIELD_MAPPING_PTR("limits", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, yaml_root_t, limits,
+		limits_fields),
+	CYAML_FIELD_MAPPING_PTR("log", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, yaml_root_t, log, log_fields),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t root_schema = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, yaml_root_t, root_fields),
+};
+
+/* libcyaml explains itself only through its log: the first line says what, later ones say where. */
+static void log_to_diag(cyaml_log_t level, void *owner, const char *fmt, va_list args)
+{
+	diag_t *d = owner;
+	char line[DIAG_TEXT_BYTES];
+	const char *at;
+	unsigned row, column;
+
+	if (level < CYAML_LOG_ERROR) {
+		return;
+	}
+	vsnprintf(line, sizeof(line), fmt, args);
+	line[strcspn(line, "\n")] = '\0';
+	at = strstr(line, "(line: ");
+	if (at && d->line == 0 && sscanf(at, "(line: %u, column: %u)", &row, &column) == 2) {
+		d->line = row;
+		d->column = column;
+	}
+	if (d->text[0] == '\0') {
+		const char *said = str_starts(str_of(line), STR("Load: ")) ? line + strlen("Load: ") : line;
+		snprintf(d->text, sizeof(d->text), "%s", said);
+	}
+}
+
+/* "127.0.0.1:7480" -> host and port. Only loopback: TLS is not built yet, and plain HTTP leaves no host. */
+static err_t listen_parse(const char *text, const char *key, const char **out_host, uint16_t *out_port,
+	diag_t *diag)
+{
+	str_t s = str_of(text);
+	size_t colon = str_find_last(s, ':');
+	str_t host = str_sub(s, 0, colon);
+	uint64_t port;
+
+	if (colon == s.n || str_to_u64(str_sub(s, colon + 1, s.n), UINT16_MAX, &port) != OK) {
+		diag_set(diag, 0, 0, "%s: expected HOST:PORT", key);
+		return ERR_CONFIG;
+	}
+	if (!str_eq(host, STR("127.0.0.1")) && !str_eq(host, STR("[::1]"))) {
+		diag_set(diag, 0, 0, "%s: only loopback (127.0.0.1 or [::1]) is served without TLS", key);
+		return ERR_CONFIG;
+	}
+	*out_host = str_eq(host, STR("[::1]")) ? "::1" : "127.0.0.1";
+	*out_port = (uint16_t)port;
+	return OK;
+}
+
+static err_t url_check(const char *text, const char *key, diag_t *diag)
+{
+	AUTO(arena_free) arena_t *a = arena_open();
+	url_t url;
+	str_t s = str_of(text);
+
+	if (url_parse(a, s, &url) != OK || str_ends(s, STR("/"))) {
+		diag_set(diag, 0, 0, "%s: expected an http or https URL without trailing slash", key);
+		return ERR_CONFIG;
+	}
+	return OK;
+}
+
+static err_t range_check(uint32_t v, uint32_t min, uint32_t max, const char *key, diag_t *diag)
+{
+	if (v < min || v > max) {
+		diag_set(diag, 0, 0, "%s: %u is outside %u..%u", key, v, min, max);
+		return ERR_CONFIG;
+	}
+	return OK;
+}
+
+static bool trust_domain_ok(str_t s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		char c = s.p[i];
+		if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_')) {
+			return false;
+		}
+	}
+	return s.n > 0;
+}
+
+static err_t config_take(const yaml_root_t *y, config_t *c, diag_t *diag)
+{
+	const yaml_tokens_t *tokens = y->tokens;
+	const yaml_limits_t *limits = y->limits;
+
+	if (!trust_domain_ok(str_of(y->trust_domain))) {
+		diag_set(diag, 0, 0, "trust_domain: only a-z 0-9 . - _ (SPIFFE ID 2.1)");
+		return ERR_CONFIG;
+	}
+	c->trust_domain = y->trust_domain;
+	c->issuer = y->issuer;
+	c->gateway_url = y->gateway->url;
+	TRY(url_check(c->issuer, "issuer", diag));
+	TRY(url_check(c->gateway_url, "gateway.url", diag));
+	TRY(listen_parse(y->authority->listen, "authority.listen", &c->authority_host, &c->authority_port, diag));
+	TRY(listen_parse(y->gateway->listen, "gateway.listen", &c->gateway_host, &c->gateway_port, diag));
+	c->allow_origins = (const char **)y->gateway->allow_origins;
+	c->allow_origins_count = y->gateway->allow_origins_count;
+	c->delegated_ttl_s = tokens && tokens->delegated_s ? tokens->delegated_s : 600;
+	c->capability_ttl_s = tokens && tokens->capability_s ? tokens->capability_s : 60;
+	c->body_bytes_max = limits && limits->body_bytes ? limits->body_bytes : 4 << 20;
+	c->denials_per_minute = limits && limits->denials_per_minute ? limits->denials_per_minute : 60;
+	c->log_level = y->log ? (int)y->log->level : (int)LEVEL_INFO;
+	TRY(range_check(c->delegated_ttl_s, 60, 3600, "tokens.delegated_s", diag));
+	TRY(range_check(c->capability_ttl_s, 10, 120, "tokens.capability_s", diag));
+	TRY(range_check(c->body_bytes_max, 4096, BODY_BYTES_MAX, "limits.body_bytes", diag));
+	return range_check(c->denials_per_minute, 1, 100000, "limits.denials_per_minute", diag);
+}
+
+static err_t file_size_check(const char *file, diag_t *diag)
+{
+	struct stat st;
+
+	if (stat(file, &st) != 0) {
+		diag_set(diag, 0, 0, "%s: %s", file, strerror(errno));
+		return ERR_CONFIG;
+	}
+	if (st.st_size > CONFIG_FILE_BYTES_MAX) {
+		diag_set(diag, 0, 0, "%s: larger than %d bytes", file, CONFIG_FILE_BYTES_MAX);
+		return ERR_CONFIG;
+	}
+	return OK;
+}
+
+err_t config_load(const char *file, config_t *out, diag_t *diag)
+{
+	diag_t said = { 0 };
+	config_t c = { 0 };
+	yaml_root_t *y = NULL;
+	cyaml_config_t how = {
+		.log_fn = log_to_diag,
+		.log_ctx = &said,
+		.mem_fn = cyaml_mem,
+		.log_level = CYAML_LOG_ERROR,
+		.flags = CYAML_CFG_NO_ALIAS,
+	};
+
+	TRY(file_size_check(file, diag));
+	cyaml_err_t e = cyaml_load_file(file, &how, &root_schema, (cyaml_data_t **)&y, NULL);
+	if (e != CYAML_OK) {
+		diag_set(diag, said.line, said.column, "%s", said.text[0] ? said.text : cyaml_strerror(e));
+		return ERR_CONFIG;
+	}
+	TRY(config_take(y, &c, diag)); /* y's strings live as long as the process */
+	*out = c;
+	return OK;
+}
+
+const char config_default_text[] =
+	"# attorn.yaml: where this authority and its gateway listen, and how long tokens live.\n"
+	"# Agents, users, routes, secrets, policy and grants are not here: they live in the store and\n"
+	"# change by verbs that a person signs (attorn help).\n"
+	"trust_domain: example.test          # first part of every agent's name: spiffe://example.test/agent/NAME\n"
+	"issuer: http://127.0.0.1:7480       # agents put exactly this string into the audience of assertions\n"
+	"authority:\n"
+	"  listen: 127.0.0.1:7480            # loopback only\n"
+	"gateway:\n"
+	"  listen: 127.0.0.1:7481\n"
+	"  url: http://127.0.0.1:7481        # a tool server's address is this + /r/NAME\n"
+	"  allow_origins: []                 # browser origins that may call the gateway\n"
+	"tokens:\n"
+	"  delegated_s: 600                  # life of a delegated token, 60 to 3600 seconds\n"
+	"  capability_s: 60                  # life of a capability (one call), 10 to 120 seconds\n"
+	"limits:\n"
+	"  body_bytes: 4194304               # largest request or message\n"
+	"  denials_per_minute: 60            # denials of one agent recorded one by one; more are counted\n"
+	"log:\n"
+	"  level: info                       # error, warn, info, debug\n";
+
+err_t config_write_default(const char *file, diag_t *diag)
+{
+	int fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+
+	if (fd < 0 && errno == EEXIST) {
+		return OK;
+	}
+	if (fd < 0) {
+		diag_set(diag, 0, 0, "%s: %s", file, strerror(errno));
+		return ERR_IO;
+	}
+	ssize_t n = write(fd, config_default_text, strlen(config_default_text));
+	bool ok = n == (ssize_t)strlen(config_default_text) && fsync(fd) == 0;
+	close(fd);
+	return ok ? OK : ERR_IO;
+}
+
+static const char *below(const char *dir, const char *name)
+{
+	size_t n = strlen(dir) + 1 + strlen(name) + 1;
+	char *p = heap_alloc(n);
+
+	snprintf(p, n, "%s/%s", dir, name);
+	return p;
+}
+
+err_t config_paths(const char *root, config_paths_t *out, diag_t *diag)
+{
+	char absolute[PATH_MAX];
+	config_paths_t p = { 0 };
+
+	if (!realpath(root, absolute)) {
+		diag_set(diag, 0, 0, "%s: %s", root, strerror(errno));
+		return ERR_CONFIG;
+	}
+	p.root = heap_cstr(str_of(absolute));
+	p.config = below(p.root, "attorn.yaml");
+	p.keys_dir = below(p.root, "keys");
+	p.data = below(p.root, "data");
+	p.database = below(p.data, "attorn.db");
+	p.kek = below(p.data, "kek");
+	p.reserve = below(p.data, "reserve");
+	p.run_dir = below(p.data, "run");
+	p.admin_socket = below(p.run_dir, "admin.sock");
+	p.internal_socket = below(p.run_dir, "internal.sock");
+	p.lock = below(p.run_dir, "lock");
+	if (strlen(p.internal_socket) > SOCKET_PATH_BYTES_MAX) {
+		diag_set(diag, 0, 0, "%s: path too long for a socket (107 bytes)", p.internal_socket);
+		return ERR_CONFIG;
+	}
+	*out = p;
+	return OK;
+}

@@ -1,0 +1,44 @@
+/* config.h: attorn.yaml, read once into one immutable struct; and the paths of a working directory.
+ * Owns: the strings of config_t, for the life of the process. Threads: any, after config_load.
+ * Forbidden: reading a file or the environment for settings anywhere else. */
+#ifndef ATTORN_MAIN_CONFIG_H
+#define ATTORN_MAIN_CONFIG_H
+
+#include "pure/base/base.h"
+
+typedef struct {
+	const char *trust_domain; /* SPIFFE trust domain name */
+	const char *issuer; /* URL without trailing slash; audience of assertions, byte for byte */
+	const char *authority_host;
+	uint16_t authority_port;
+	const char *gateway_host;
+	uint16_t gateway_port;
+	const char *gateway_url; /* route URL = gateway_url "/r/" name */
+	const char **allow_origins;
+	unsigned allow_origins_count;
+	uint32_t delegated_ttl_s, capability_ttl_s;
+	uint32_t body_bytes_max;
+	uint32_t denials_per_minute;
+	int log_level; /* 0 error .. 3 debug */
+} config_t;
+
+/* Paths below the working directory W (wire.md 1). */
+typedef struct {
+	const char *root, *config, *keys_dir, *data, *database, *kek, *reserve, *run_dir, *admin_socket,
+		*internal_socket, *lock;
+} config_paths_t;
+
+/* Fills the paths of working directory `root` (made absolute); ERR_CONFIG when a socket path would not
+ * fit sockaddr_un (107 bytes). */
+MUST err_t config_paths(const char *root, config_paths_t *out, diag_t *diag);
+
+/* Reads and checks the file; ERR_CONFIG with line and text in diag. Unknown keys are errors. */
+MUST err_t config_load(const char *file, config_t *out, diag_t *diag);
+
+/* Writes a commented default configuration unless the file exists. */
+MUST err_t config_write_default(const char *file, diag_t *diag);
+
+/* The golden text of config_write_default. */
+extern const char config_default_text[];
+
+#endif
