@@ -90,6 +90,8 @@ err_t vault_open(const char *kek_path, bool make, vault_t **out, diag_t *diag)
 		TRY(kek_make(kek_path, diag));
 	}
 	TRY(kek_read(kek_path, &v->kek, diag));
+	TRY(secret_new(VAULT_KEK_BYTES, &v->ledger_kek));
+	crypto_hmac_sha256(secret_peek(&v->kek), &STR("attorn-kek/1 ledger"), 1, v->ledger_kek.p);
 	*out = TAKE(v);
 	return OK;
 }
@@ -100,8 +102,14 @@ void vault_free(vault_t *v)
 		return;
 	}
 	vault_keys_close(v);
+	secret_done(&v->ledger_kek);
 	secret_done(&v->kek);
 	heap_free(v);
+}
+
+str_t vault_ledger_kek(const vault_t *v)
+{
+	return secret_peek(&v->ledger_kek);
 }
 
 /* Associated data of a seal: a row moved to another place does not open there. */

@@ -35,6 +35,7 @@ const crypto_key_t *vault_token_key(const vault_t *v);
 str_t vault_token_kid(const vault_t *v);
 const crypto_key_t *vault_ledger_key(const vault_t *v);
 str_t vault_nonce_key(const vault_t *v); /* borrows 32 secret bytes */
+str_t vault_ledger_kek(const vault_t *v); /* 32 bytes derived from the KEK: seals the ledger's openings */
 str_t vault_session_key(const vault_t *v);
 
 /* Public token keys, active and retired, as they stand in the store: what /keys shows. */

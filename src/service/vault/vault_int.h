@@ -11,7 +11,7 @@ typedef struct {
 } vault_signing_key_t;
 
 struct vault {
-	secret_t kek;
+	secret_t kek, ledger_kek;
 	vault_signing_key_t token, ledger;
 	secret_t nonce, session;
 };

@@ -1,0 +1,67 @@
+/* admit.h: the one commit point (DESIGN 4.3, ledger.md 9.6, wire.md 9). One transaction checks that
+ * every grant above is alive, uses are left, the jti is new and the decision not older than the fence,
+ * and inserts the attempt record; only its success releases the route's credential.
+ *
+ * Owns: the counts of refusals until they are recorded, the sweeper of overdue attempts.
+ * Threads: the loop's, save admit_run and admit_outcome_run, which run in a store closure.
+ * Limits: limits.h. Forbidden: a credential outside the answer to a durable attempt. */
+#ifndef ATTORN_ADMIT_H
+#define ATTORN_ADMIT_H
+
+#include "engine/net/net.h"
+#include "engine/store/store.h"
+#include "service/feed/feed.h"
+#include "service/ledger/ledger.h"
+#include "service/vault/vault.h"
+
+typedef struct admit admit_t;
+
+typedef struct {
+	loop_t *loop;
+	lane_t *write; /* batch lane over store_batch_run */
+	store_t *store;
+	const vault_t *vault;
+	const ledger_t *ledger;
+	feed_t *feed;
+	uint32_t denials_per_minute; /* of one agent recorded one by one */
+	void (*appended)(void *owner); /* after a commit with records: wakes the sequencer */
+	void *owner;
+} admit_deps_t;
+
+MUST err_t admit_new(const admit_deps_t *deps, admit_t **out);
+void admit_free(admit_t *m); /* accepts NULL */
+
+/* POST /internal/v1/{admit,decision,outcome,refusals} on the internal socket. */
+void admit_handle(admit_t *m, net_exchange_t *x);
+
+/* Closes the open attempts of a gateway instance that is gone, as outcome unknown. */
+void admit_instance_gone(admit_t *m, str_t instance);
+
+/* One request as parsed from the wire. All strings outlive the closure. */
+typedef struct {
+	str_t rid; /* ULID, made by the gateway; repeating it repeats the answer */
+	bool has_once;
+	str_t once_space, once_id;
+	int64_t once_until_s;
+	str_t grant; /* STR_NULL: autonomous */
+	uint64_t fence; /* view version decided on */
+	str_t instance, route;
+	int64_t deadline_ms;
+	str_t record; /* JSON object: members of ledger.md 11.2 that the gateway knows */
+	uint8_t req_digest[32]; /* SHA-256 of the exact body: tells a repeat from a splice */
+} admit_request_t;
+
+typedef struct {
+	bool admitted;
+	err_t code; /* why not, else OK */
+	vault_credential_t credential;
+	merkle_hash_t leaf_hash;
+} admit_answer_t;
+
+/* Steps 1-7 of ledger.md 9.6 inside the caller's closure. Returns an error only for failures of the
+ * store (undone by the caller's savepoint); a refusal is an answer, and recorded but for ERR_FENCE and
+ * ERR_CLOSED. */
+MUST err_t admit_run(const admit_deps_t *deps, store_txn_t *txn, arena_t *a, const feed_view_t *view,
+	const admit_request_t *request, int64_t now_us, admit_answer_t *out);
+
+#endif

@@ -1,0 +1,16 @@
+/* limits.h of admit. */
+#ifndef ATTORN_ADMIT_LIMITS_H
+#define ATTORN_ADMIT_LIMITS_H
+
+enum {
+	ADMIT_OUTCOMES_MAX = 4096, /* a second of full load while the authority restarts */
+	ADMIT_BODY_BYTES_MAX = 24 << 10, /* a record and its frame */
+	ADMIT_RETRY_MIN_MS = 20,
+	ADMIT_RETRY_MAX_MS = 1000,
+	ADMIT_SWEEP_MS = 1000, /* how often overdue attempts are looked for */
+	ADMIT_SWEEP_MAX = 256,
+	ADMIT_REFUSALS_MS = 60000,
+	ADMIT_CODES_MAX = 96, /* different error names counted per door */
+};
+
+#endif
