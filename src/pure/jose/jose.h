@@ -7,6 +7,7 @@
 #define ATTORN_JOSE_H
 
 #include "pure/base/base.h"
+#include "pure/codec/codec.h"
 #include "pure/crypto/crypto.h"
 #include "pure/jose/limits.h"
 
@@ -99,6 +100,7 @@ typedef struct {
 	crypto_alg_t alg;
 	const crypto_pub_t *key; /* the one that verified */
 	str_t payload; /* strict JSON object, no duplicate members at any depth */
+	const json_t *claims; /* the same, parsed: json_need_str(jwt.claims, STR("scope"), ...) */
 	str_t iss, sub, aud, jti; /* STR_NULL when absent; aud only if it is one string */
 	int64_t exp_unix_s, iat_unix_s; /* exp is always there; iat 0 when absent */
 } jose_jwt_t;
