@@ -20,6 +20,10 @@ pub const POLICIES_MAX: usize = 10_000;
 /// Each policy is type-checked once per environment: 20 policies over 20,000 cost 2.5 s.
 pub const ENVS_MAX: usize = 5_000;
 pub const ID_BYTES_MAX: usize = 128;
+/// A policy may look at the attributes and ancestors of principal, resource and what the context
+/// names, and no further. A request brings exactly those entities: `x.owner in Role::"r"` of an
+/// owner that is not there would be false without an error, and a forbid built on it would be gone.
+const LEVEL: u32 = 1;
 /// Errors told at once; the first one is usually the cause of the others.
 const ERRORS_TOLD_MAX: usize = 16;
 
@@ -153,7 +157,8 @@ fn renamed(source: &Source, policy: &Policy) -> R<Policy> {
 fn validate(schema: &Schema, found: &[Found]) -> R<String> {
     let set = PolicySet::from_policies(found.iter().map(|f| f.policy.clone()))
         .or_else(|_| err(Rc::Internal, "policies do not form a set"))?;
-    let result = Validator::new(schema.clone()).validate(&set, ValidationMode::Strict);
+    let validator = Validator::new(schema.clone());
+    let result = validator.validate_with_level(&set, ValidationMode::Strict, LEVEL);
     let source_of: HashMap<&PolicyId, &Source> =
         found.iter().map(|f| (f.policy.id(), f.source)).collect();
     let one = |id: &PolicyId, e: &dyn Diagnostic| match source_of.get(id) {
