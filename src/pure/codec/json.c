@@ -43,87 +43,10 @@ static bool at(const reader_t *r, char c)
 
 /* --- strings ---------------------------------------------------------------------------------------- */
 
-static const uint64_t ONES = 0x0101010101010101ull;
-static const uint64_t HIGHS = 0x8080808080808080ull;
-
-static bool is_special(char c)
-{
-	return c == '"' || c == '\\' || (unsigned char)c < 0x20;
-}
-
-const char *json_plain_end(const char *p, const char *end, uint64_t *high)
-{
-	while (end - p >= 8) {
-		uint64_t x;
-		memcpy(&x, p, 8);
-		uint64_t quote = x ^ (ONES * '"'), slash = x ^ (ONES * '\\');
-		uint64_t hit = ((quote - ONES) & ~quote) | ((slash - ONES) & ~slash) | ((x - ONES * 0x20) & ~x);
-		*high |= x & HIGHS;
-		if (hit & HIGHS) {
-			break;
-		}
-		p += 8;
-	}
-	while (p != end && !is_special(*p)) {
-		*high |= (uint64_t)(unsigned char)*p & 0x80;
-		p++;
-	}
-	return p;
-}
-
-int codec_hex_digit(char c)
-{
-	if (c >= '0' && c <= '9') {
-		return c - '0';
-	}
-	if (c >= 'a' && c <= 'f') {
-		return c - 'a' + 10;
-	}
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* Four hex digits at p, or -1. */
-static int32_t hex4(const char *p, const char *end)
-{
-	int32_t v = 0;
-
-	if (end - p < 4) {
-		return -1;
-	}
-	for (int i = 0; i < 4; i++) {
-		int digit = codec_hex_digit(p[i]);
-		if (digit < 0) {
-			return -1;
-		}
-		v = v * 16 + digit;
-	}
-	return v;
-}
-
-static char *utf8_put(char *o, uint32_t c)
-{
-	if (c < 0x80) {
-		*o++ = (char)c;
-		return o;
-	}
-	if (c < 0x800) {
-		*o++ = (char)(0xc0 | (c >> 6));
-	} else if (c < 0x10000) {
-		*o++ = (char)(0xe0 | (c >> 12));
-		*o++ = (char)(0x80 | ((c >> 6) & 0x3f));
-	} else {
-		*o++ = (char)(0xf0 | (c >> 18));
-		*o++ = (char)(0x80 | ((c >> 12) & 0x3f));
-		*o++ = (char)(0x80 | ((c >> 6) & 0x3f));
-	}
-	*o++ = (char)(0x80 | (c & 0x3f));
-	return o;
-}
-
 /* Reads what follows "\u" at r->p; a surrogate must be the first half of a pair (RFC 8259 8.2). */
 static err_t read_code_point(reader_t *r, const char *end, uint32_t *out)
 {
-	int32_t c = hex4(r->p, end);
+	int32_t c = json_hex4(r->p, end);
 
 	if (c < 0) {
 		return fault(r, ERR_SYNTAX, "\\u wants four hexadecimal digits");
@@ -137,7 +60,7 @@ static err_t read_code_point(reader_t *r, const char *end, uint32_t *out)
 		return OK;
 	}
 	bool pair = c < 0xdc00 && end - r->p >= 6 && r->p[0] == '\\' && r->p[1] == 'u';
-	int32_t low = pair ? hex4(r->p + 2, end) : -1;
+	int32_t low = pair ? json_hex4(r->p + 2, end) : -1;
 	if (low < 0xdc00 || low > 0xdfff) {
 		return fault(r, ERR_UTF8, "lone surrogate");
 	}
@@ -193,7 +116,7 @@ static err_t unescape(reader_t *r, str_t raw, str_t *out)
 		} else if (c == 0) {
 			return fault(r, ERR_SYNTAX, "unknown escape");
 		}
-		o = utf8_put(o, c);
+		o = json_utf8_put(o, c);
 	}
 	*out = (str_t){ memory, (size_t)(o - (char *)memory) };
 	return OK;
@@ -283,66 +206,9 @@ static err_t read_word(reader_t *r, str_t word)
 	return OK;
 }
 
-/* --- duplicate keys ----------------------------------------------------------------------------------- */
-
-void json_sort(const json_t **v, const json_t **spare, uint32_t n, json_order_t *order)
-{
-	for (uint32_t width = 1; width < n; width *= 2) {
-		for (uint32_t low = 0; low < n; low += 2 * width) {
-			uint32_t mid = n - low > width ? low + width : n;
-			uint32_t high = n - low > 2 * width ? low + 2 * width : n;
-			uint32_t i = low, j = mid;
-			for (uint32_t k = low; k < high; k++) {
-				bool left = i < mid && (j == high || order(v[i], v[j]) <= 0);
-				spare[k] = left ? v[i++] : v[j++];
-			}
-		}
-		memcpy(v, spare, n * sizeof(*v));
-	}
-}
-
-/* Any total order finds equals; length first is the cheapest. */
-static int by_length(const json_t *x, const json_t *y)
-{
-	if (x->key_n != y->key_n) {
-		return x->key_n < y->key_n ? -1 : 1;
-	}
-	return x->key_n ? __builtin_memcmp(x->key_p, y->key_p, x->key_n) : 0;
-}
-
-static const json_t *repeated_pairwise(const json_t *obj)
-{
-	for (const json_t *x = json_first(obj); x; x = json_next(x)) {
-		for (const json_t *y = json_first(obj); y != x; y = json_next(y)) {
-			if (x->key_n == y->key_n && by_length(x, y) == 0) {
-				return x;
-			}
-		}
-	}
-	return NULL;
-}
-
-/* A hash would need a secret to be safe from chosen keys; sorting is n log n for everyone. */
-static const json_t *repeated_sorted(const json_t *obj)
-{
-	AUTO(heap_free) const json_t **v = heap_alloc(2 * (size_t)obj->count * sizeof(*v));
-	uint32_t n = 0;
-
-	for (const json_t *x = json_first(obj); x; x = json_next(x)) {
-		v[n++] = x;
-	}
-	json_sort(v, v + n, n, by_length);
-	for (uint32_t i = 1; i < n; i++) {
-		if (by_length(v[i - 1], v[i]) == 0) {
-			return v[i];
-		}
-	}
-	return NULL;
-}
-
 static err_t refuse_repeated(reader_t *r, const json_t *obj)
 {
-	const json_t *twin = obj->count <= JSON_PAIRWISE_KEYS ? repeated_pairwise(obj) : repeated_sorted(obj);
+	const json_t *twin = json_repeated(obj);
 
 	if (twin) {
 		r->p = twin->raw_p;

@@ -2,7 +2,7 @@
 #include "pure/codec/codec_int.h"
 
 static const int64_t DATE_S_MAX = 253402300799; /* 9999-12-31T23:59:59Z: RFC 3339 has no later one */
-enum { EXPONENT_CLAMP = 9999 }; /* beyond it every date is 0 or too late anyway */
+enum { EXPONENT_CLAMP = 9999 }; /* beyond it every date and every double is 0 or too large */
 
 const json_t *json_get(const json_t *obj, str_t key)
 {
@@ -141,8 +141,7 @@ err_t json_bool(const json_t *n, bool *out)
 	return OK;
 }
 
-/* Exponent behind 'e' of a valid lexeme, clamped. */
-static int read_exponent(str_t e)
+int codec_exponent(str_t e)
 {
 	bool negative = e.n && e.p[0] == '-';
 	int v = 0;
@@ -165,7 +164,7 @@ err_t json_date_ms(const json_t *n, int64_t *out_ms)
 	size_t e = str_find(s, 'e') < s.n ? str_find(s, 'e') : str_find(s, 'E');
 	str_t digits = str_sub(s, 0, e);
 	size_t point = str_find(digits, '.');
-	int places = (int)point + read_exponent(str_sub(s, e + 1, s.n)) + 3;
+	int places = (int)point + codec_exponent(str_sub(s, e + 1, s.n)) + 3;
 	size_t at = 0;
 	for (int i = 0; i < places; i++, at++) {
 		at += at == point; /* step over the point */

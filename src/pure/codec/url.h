@@ -48,7 +48,7 @@ bool path_is_under(str_t path, str_t dir);
 bool text_is_nfc(str_t s);
 
 /* Percent-encoding of everything but the unreserved bytes of RFC 3986 2.3. */
-str_t pct_enc(arena_t *a, str_t s); /* at most TEXT_ENC_BYTES_MAX bytes (CHECK) */
+str_t pct_enc(arena_t *a, str_t s); /* at most TEXT_ENC_BYTES_MAX / 2 bytes (CHECK) */
 void pct_add(buf_t *b, str_t s);
 
 /* --- application/x-www-form-urlencoded ------------------------------------------------------------ */
