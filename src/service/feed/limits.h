@@ -7,6 +7,7 @@ enum {
 	FEED_PING_MS = 2000,
 	FEED_STALE_MS = 10000, /* wire.md 9 */
 	FEED_INSTANCE_GONE_MS = 10000,
+	FEED_SNAPSHOT_BYTES_MAX = 7 << 20, /* with its line it fits what a stream may have pending */
 	FEED_BUILD_ARENA_BYTES_MAX = 256 << 20, /* as the snapshot's own bound */
 	FEED_VIEW_ARENA_BYTES_MAX = 1 << 20,
 	FEED_LINE_FRAME_BYTES_MAX = 256, /* kind, version, digest around a snapshot */
