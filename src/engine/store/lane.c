@@ -3,7 +3,7 @@
 
 void store_lane_batch(void *store, lane_job_t *const jobs[], size_t n)
 {
-	store_closure_t *closures[STORE_BATCH_MAX];
+	store_closure_t *closures[STORE_BATCH_MAX] = { NULL };
 
 	CHECK(n <= STORE_BATCH_MAX);
 	for (size_t i = 0; i < n; i++) {
