@@ -184,7 +184,7 @@ typedef enum {
 	POLICY_PERMIT,
 } policy_verdict_t;
 
-/* Why not; in this order, the first that applies. A permit has POLICY_DENIED's opposite: none. */
+/* Why; in this order, the first that applies. */
 typedef enum {
 	POLICY_WHY_NO_POLICY = 0, /* no bundle is loaded */
 	POLICY_WHY_BAD_REQUEST, /* a fact is malformed, too large or not one of the schema's */
