@@ -14,7 +14,7 @@ build: ## install what a build needs and build build/attorn
 
 demo: ## the whole story on real tools, timed and asserted; KEEP=1 leaves it running, BREAK=... must fail
 	@tools/setup demo
-	@tools/build $(BUILD)
+	@tools/build --only attorn $(BUILD)
 	@$(PYTHON) demo/run.py --attorn $(BUILD)/attorn
 
 test: ## every test; the last line says "N passed, N failed"

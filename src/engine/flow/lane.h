@@ -20,6 +20,7 @@ struct lane_job {
 	/* the rest belongs to lane.c */
 	lane_job_t *next, *prev;
 	lane_t *lane;
+	op_t *op; /* lane_op: completed in place of done */
 	uint64_t queued_us;
 	bool queued;
 	posted_t posted;

@@ -19,6 +19,7 @@ typedef struct {
 	 * At most once, on the loop, after start. If another thread completes this kind, the completion
 	 * may be on its way: then do nothing. */
 	void (*hurry)(op_t *op);
+	bool never_fails; /* of itself: the simulator plants no fault (timer, signal, gather) */
 } op_kind_t;
 
 struct op {

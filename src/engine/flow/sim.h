@@ -31,13 +31,15 @@ typedef struct {
 } sim_plan_t;
 
 sim_t *sim_new(const sim_plan_t *plan);
-/* Frees all, also flows a crash left alive (without finish, as a crash would). Accepts NULL. */
+/* Lanes go first; after a crash their jobs are dropped. Frees all, also flows a crash left alive
+ * (without finish, as a crash would). Accepts NULL. */
 void sim_free(sim_t *s);
 DEFINE_AUTO(sim_t *, sim_free);
 loop_t *sim_loop(sim_t *s);
 
 /* Answers operations of a kind instead of the kind's own start and hurry: called at a moment drawn
  * from the seed, fills in the operation's answer, returns its result. */
+enum { SIM_STAND_INS_MAX = 8, SIM_EVENTS_MAX = 1 << 20 };
 void sim_stand_in(sim_t *s, const char *kind, err_t (*answer)(void *arg, op_t *op), void *arg);
 /* An outbound exchange of no particular protocol: completes with answer(arg). */
 op_t *sim_exchange(arena_t *a, const char *name, err_t (*answer)(void *arg), void *arg);

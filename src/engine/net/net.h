@@ -106,7 +106,6 @@ MUST err_t net_header(const net_exchange_t *x, str_t name, str_t *out_value);
 str_t net_body(const net_exchange_t *x); /* transfer coding removed; trailers are dropped */
 const net_peer_t *net_peer(const net_exchange_t *x);
 loop_t *net_loop(const net_exchange_t *x);
-net_server_t *net_exchange_server(const net_exchange_t *x);
 
 /* ---- reply -------------------------------------------------------------------------------------
  * Net writes Date, Content-Length or Transfer-Encoding, Connection, X-Content-Type-Options: nosniff

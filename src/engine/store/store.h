@@ -65,6 +65,7 @@ MUST err_t store_meta_put(store_txn_t *t, str_t name, str_t value);
 #include "engine/store/authority.h"
 #include "engine/store/config.h"
 #include "engine/store/identity.h"
+#include "engine/store/lane.h"
 #include "engine/store/log.h"
 
 #endif

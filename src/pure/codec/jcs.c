@@ -347,7 +347,7 @@ static err_t step(walk_t *w)
 
 err_t jcs_write(arena_t *a, const json_t *node, str_t *out)
 {
-	AUTO(buf_wipe) buf_t b;
+	AUTO(buf_wipe) buf_t b = { 0 };
 	AUTO(heap_free) const json_t **pool = NULL;
 	walk_t w = { .b = &b };
 

@@ -1,0 +1,178 @@
+/* vectors.h: what the server must refuse, and a few neighbours it must take, so that no row can pass by
+ * refusing everything. Used over sockets, whole and byte by byte, and by the parser alone. */
+#ifndef ATTORN_TEST_NET_VECTORS_H
+#define ATTORN_TEST_NET_VECTORS_H
+
+#include "pure/base/base.h"
+
+typedef struct {
+	const char *id;
+	str_t bytes;
+	int status; /* 200: the handler sees it */
+	str_t body; /* what the handler sees then */
+} vector_t;
+
+#define V(id, status, bytes) { id, STR_INIT(bytes), status, { NULL, 0 } }
+#define GOOD(id, body, bytes) { id, STR_INIT(bytes), 200, STR_INIT(body) }
+#define H "Host: a\r\n"
+#define POST "POST /x HTTP/1.1\r\n" H
+#define GET "GET /x HTTP/1.1\r\n" H
+#define CHUNKED POST "Transfer-Encoding: chunked\r\n\r\n"
+
+static const vector_t vectors[] = {
+	/* the length, told twice or not at all plainly (RFC 9112 6; oauth P71) */
+	V("cl-and-te", 400, POST "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+	V("te-and-cl", 400, POST "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n"),
+	V("two-cl-equal", 400, POST "Content-Length: 2\r\nContent-Length: 2\r\n\r\nhi"),
+	V("two-cl-different", 400, POST "Content-Length: 2\r\nContent-Length: 3\r\n\r\nhi"),
+	V("two-cl-case", 400, POST "content-length: 2\r\nCONTENT-LENGTH: 2\r\n\r\nhi"),
+	V("cl-list", 400, POST "Content-Length: 2, 2\r\n\r\nhi"),
+	V("cl-plus", 400, POST "Content-Length: +2\r\n\r\nhi"),
+	V("cl-minus", 400, POST "Content-Length: -2\r\n\r\nhi"),
+	V("cl-hex", 400, POST "Content-Length: 0x2\r\n\r\nhi"),
+	V("cl-empty", 400, POST "Content-Length: \r\n\r\n"),
+	V("cl-leading-zero", 400, POST "Content-Length: 02\r\n\r\nhi"),
+	V("cl-inner-space", 400, POST "Content-Length: 1 2\r\n\r\nhi"),
+	V("cl-letters", 400, POST "Content-Length: two\r\n\r\nhi"),
+	V("cl-overflow", 400, POST "Content-Length: 18446744073709551616\r\n\r\nhi"),
+	V("cl-beyond-the-limit", 413, POST "Content-Length: 18446744073709551615\r\n\r\nhi"),
+	V("te-gzip-chunked", 400, POST "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
+	V("te-chunked-gzip", 400, POST "Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n"),
+	V("te-identity", 400, POST "Transfer-Encoding: identity\r\n\r\n"),
+	V("te-identity-cl", 400, POST "Transfer-Encoding: identity\r\nContent-Length: 2\r\n\r\nhi"),
+	V("te-empty", 400, POST "Transfer-Encoding: \r\n\r\n"),
+	V("te-twice", 400, POST "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+	V("te-second-line", 400, POST "Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+	V("te-chunked-chunked", 400, POST "Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n"),
+	V("te-xchunked", 400, POST "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n"),
+	V("te-chunked-x", 400, POST "Transfer-Encoding: chunkedx\r\n\r\n0\r\n\r\n"),
+	V("te-vertical-tab", 400, POST "Transfer-Encoding: \x0b" "chunked\r\n\r\n0\r\n\r\n"),
+	V("te-quoted", 400, POST "Transfer-Encoding: \"chunked\"\r\n\r\n0\r\n\r\n"),
+	V("te-parameter", 400, POST "Transfer-Encoding: chunked;q=1\r\n\r\n0\r\n\r\n"),
+	V("te-on-get", 400, GET "Transfer-Encoding: gzip\r\n\r\n"),
+	/* line ends */
+	V("lf-request-line", 400, "GET /x HTTP/1.1\n" H "\r\n"),
+	V("lf-header", 400, "GET /x HTTP/1.1\r\nHost: a\n\r\n"),
+	V("lf-all", 400, "GET /x HTTP/1.1\nHost: a\n\n"),
+	V("lf-head-end", 400, GET "\n"),
+	V("cr-in-value", 400, POST "X-Abc: \rxTransfer-Encoding: chunked\r\n\r\n1\r\nA\r\n0\r\n\r\n"),
+	V("cr-in-value-late", 400, GET "X-Abc: y\rz\r\n\r\n"),
+	V("cr-for-crlf", 400, "GET /x HTTP/1.1\rHost: a\r\r"),
+	V("cr-cr-lf", 400, "GET /x HTTP/1.1\r\r\nHost: a\r\n\r\n"),
+	V("obs-fold-space", 400, GET "X-Abc: y\r\n z\r\n\r\n"),
+	V("obs-fold-tab", 400, GET "X-Abc: y\r\n\tz\r\n\r\n"),
+	V("obs-fold-te", 400, POST "Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n"),
+	V("obs-fold-authorization", 400, GET "Authorization: DPoP\r\n abc\r\n\r\n"),
+	V("blank-before-first-header", 400, "GET /x HTTP/1.1\r\n Host: a\r\n\r\n"),
+	/* header names and values */
+	V("space-before-colon", 400, POST "Content-Length : 2\r\n\r\nhi"),
+	V("tab-before-colon", 400, POST "Content-Length\t: 2\r\n\r\nhi"),
+	V("te-space-before-colon", 400, POST "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n"),
+	V("name-with-space", 400, GET "X Abc: y\r\n\r\n"),
+	V("name-empty", 400, GET ": y\r\n\r\n"),
+	V("name-parenthesis", 400, GET "X(Abc: y\r\n\r\n"),
+	V("name-slash", 400, GET "X/Abc: y\r\n\r\n"),
+	V("name-not-ascii", 400, GET "X-\xc3\xa4: y\r\n\r\n"),
+	V("name-nul", 400, GET "X-\0: y\r\n\r\n"),
+	V("no-colon", 400, GET "X-Abc\r\n\r\n"),
+	V("value-nul", 400, GET "X-Abc: y\0z\r\n\r\n"),
+	V("value-control", 400, GET "X-Abc: y\x01z\r\n\r\n"),
+	V("value-delete", 400, GET "X-Abc: y\x7fz\r\n\r\n"),
+	V("value-escape", 400, GET "X-Abc: \x1b[31m\r\n\r\n"),
+	/* chunks */
+	V("chunk-garbage-after", 400, CHUNKED "5\r\nhelloXX0\r\n\r\n"),
+	V("chunk-size-empty", 400, CHUNKED "\r\nhello\r\n0\r\n\r\n"),
+	V("chunk-size-0x", 400, CHUNKED "0x5\r\nhello\r\n0\r\n\r\n"),
+	V("chunk-size-minus", 400, CHUNKED "-5\r\nhello\r\n0\r\n\r\n"),
+	V("chunk-size-plus", 400, CHUNKED "+5\r\nhello\r\n0\r\n\r\n"),
+	V("chunk-size-leading-space", 400, CHUNKED " 5\r\nhello\r\n0\r\n\r\n"),
+	V("chunk-size-trailing-space", 400, CHUNKED "5 \r\nhello\r\n0\r\n\r\n"),
+	V("chunk-size-letters", 400, CHUNKED "5g\r\nhello\r\n0\r\n\r\n"),
+	V("chunk-size-overflow", 400, CHUNKED "10000000000000005\r\nhello\r\n0\r\n\r\n"),
+	V("chunk-lf", 400, CHUNKED "5\nhello\r\n0\r\n\r\n"),
+	V("chunk-lf-after-data", 400, CHUNKED "5\r\nhello\n0\r\n\r\n"),
+	V("chunk-cr-only", 400, CHUNKED "5\rhello\r\n0\r\n\r\n"),
+	V("chunk-extension-lf", 400, CHUNKED "5;a\nhello\r\n0\r\n\r\n"),
+	V("chunk-extension-cr", 400, CHUNKED "5;a\rb\r\nhello\r\n0\r\n\r\n"),
+	V("chunk-extension-nul", 400, CHUNKED "5;\0\r\nhello\r\n0\r\n\r\n"),
+	V("chunk-last-lf", 400, CHUNKED "5\r\nhello\r\n0\n\n"),
+	V("chunk-end-lf", 400, CHUNKED "5\r\nhello\r\n0\r\n\n"),
+	V("chunk-trailer-fold", 400, CHUNKED "0\r\nX-A: b\r\n c\r\n\r\n"),
+	V("chunk-trailer-cr", 400, CHUNKED "0\r\nX-A: b\rc\r\n\r\n"),
+	/* version and protocol */
+	V("http09", 400, "GET /x\r\n\r\n"),
+	V("http09-body", 400, "POST /x\r\n" H "Content-Length: 2\r\n\r\nhi"),
+	V("http10", 400, "GET /x HTTP/1.0\r\n" H "\r\n"),
+	V("http12", 400, "GET /x HTTP/1.2\r\n" H "\r\n"),
+	V("http20", 400, "GET /x HTTP/2.0\r\n" H "\r\n"),
+	V("http110", 400, "GET /x HTTP/1.10\r\n" H "\r\n"),
+	V("http01", 400, "GET /x HTTP/0.9\r\n" H "\r\n"),
+	V("http-lower-case", 400, "GET /x http/1.1\r\n" H "\r\n"),
+	V("version-trailing-space", 400, "GET /x HTTP/1.1 \r\n" H "\r\n"),
+	V("version-two-spaces", 400, "GET /x  HTTP/1.1\r\n" H "\r\n"),
+	V("method-two-spaces", 400, "GET  /x HTTP/1.1\r\n" H "\r\n"),
+	V("method-tab", 400, "GET\t/x HTTP/1.1\r\n" H "\r\n"),
+	V("version-tab", 400, "GET /x\tHTTP/1.1\r\n" H "\r\n"),
+	V("h2-preface", 400, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
+	V("rtsp", 400, "OPTIONS /x RTSP/1.1\r\n" H "\r\n"),
+	V("ice", 400, "GET /x ICE/1.1\r\n" H "\r\n"),
+	V("tls-hello", 400, "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
+	V("leading-crlf", 400, "\r\n" GET "\r\n"),
+	V("leading-space", 400, " " GET "\r\n"),
+	/* Host (RFC 9112 3.2) */
+	V("host-none", 400, "GET /x HTTP/1.1\r\n\r\n"),
+	V("host-two", 400, GET "Host: b\r\n\r\n"),
+	V("host-two-equal", 400, GET "host: a\r\n\r\n"),
+	V("host-empty", 400, "GET /x HTTP/1.1\r\nHost: \r\n\r\n"),
+	V("host-list", 400, "GET /x HTTP/1.1\r\nHost: a, b\r\n\r\n"),
+	V("host-user", 400, "GET /x HTTP/1.1\r\nHost: a@b\r\n\r\n"),
+	V("host-path", 400, "GET /x HTTP/1.1\r\nHost: a/b\r\n\r\n"),
+	V("host-query", 400, "GET /x HTTP/1.1\r\nHost: a?b\r\n\r\n"),
+	V("host-not-ascii", 400, "GET /x HTTP/1.1\r\nHost: \xc3\xa4\r\n\r\n"),
+	/* target: origin-form alone (mcp.md 8) */
+	V("absolute-form", 400, "GET http://a/x HTTP/1.1\r\n" H "\r\n"),
+	V("absolute-form-https", 400, "GET https://b/x HTTP/1.1\r\n" H "\r\n"),
+	V("connect", 400, "CONNECT a:443 HTTP/1.1\r\n" H "\r\n"),
+	V("asterisk", 400, "OPTIONS * HTTP/1.1\r\n" H "\r\n"),
+	V("asterisk-get", 400, "GET * HTTP/1.1\r\n" H "\r\n"),
+	V("target-relative", 400, "GET x HTTP/1.1\r\n" H "\r\n"),
+	V("target-empty", 400, "GET  HTTP/1.1\r\n" H "\r\n"),
+	V("target-fragment", 400, "GET /x#y HTTP/1.1\r\n" H "\r\n"),
+	V("target-space", 400, "GET /x y HTTP/1.1\r\n" H "\r\n"),
+	V("target-nul", 400, "GET /x\0y HTTP/1.1\r\n" H "\r\n"),
+	V("target-delete", 400, "GET /x\x7f HTTP/1.1\r\n" H "\r\n"),
+	V("target-not-ascii", 400, "GET /\xc3\xa4 HTTP/1.1\r\n" H "\r\n"),
+	/* method */
+	V("method-lower", 400, "get /x HTTP/1.1\r\n" H "\r\n"),
+	V("method-unknown", 400, "FROB /x HTTP/1.1\r\n" H "\r\n"),
+	V("method-trace", 400, "TRACE /x HTTP/1.1\r\n" H "\r\n"),
+	V("method-webdav", 400, "PROPFIND /x HTTP/1.1\r\n" H "\r\n"),
+	V("method-nul", 400, "GE\0T /x HTTP/1.1\r\n" H "\r\n"),
+	V("expect-unknown", 417, POST "Expect: 200-maybe\r\nContent-Length: 2\r\n\r\nhi"),
+	V("expect-two", 417, POST "Expect: 100-continue\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi"),
+	/* neighbours that are right */
+	GOOD("get", "", GET "\r\n"),
+	GOOD("get-query", "", "GET /x?a=b&c HTTP/1.1\r\n" H "\r\n"),
+	GOOD("post", "hi", POST "Content-Length: 2\r\n\r\nhi"),
+	GOOD("post-empty", "", POST "Content-Length: 0\r\n\r\n"),
+	GOOD("post-no-length", "", POST "\r\n"),
+	GOOD("get-body", "hi", GET "Content-Length: 2\r\n\r\nhi"),
+	GOOD("chunked", "hello", CHUNKED "5\r\nhello\r\n0\r\n\r\n"),
+	GOOD("chunked-case", "hello", POST "transfer-encoding: Chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
+	GOOD("chunked-parts", "hello world", CHUNKED "5\r\nhello\r\n06\r\n world\r\n0\r\n\r\n"),
+	GOOD("chunked-extension", "hello", CHUNKED "5;a=b\r\nhello\r\n0\r\n\r\n"),
+	GOOD("chunked-trailer", "hello", CHUNKED "5\r\nhello\r\n0\r\nX-A: b\r\n\r\n"),
+	GOOD("value-tab", "", GET "X-Abc: y\tz\r\n\r\n"),
+	GOOD("value-utf8", "", GET "X-Abc: \xc3\xa4\r\n\r\n"),
+	GOOD("value-empty", "", GET "X-Abc:\r\n\r\n"),
+	GOOD("host-port", "", "GET / HTTP/1.1\r\nHost: 127.0.0.1:80\r\n\r\n"),
+	GOOD("host-v6", "", "GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n"),
+	GOOD("upgrade-is-ignored", "", GET "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n\r\n"),
+	GOOD("upgrade-body", "hi", POST "Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 2\r\n\r\nhi"),
+	GOOD("options", "", "OPTIONS /x HTTP/1.1\r\n" H "\r\n"),
+	GOOD("delete", "", "DELETE /x HTTP/1.1\r\n" H "\r\n"),
+	GOOD("patch", "hi", "PATCH /x HTTP/1.1\r\n" H "Content-Length: 2\r\n\r\nhi"),
+	GOOD("put", "hi", "PUT /x HTTP/1.1\r\n" H "Content-Length: 2\r\n\r\nhi"),
+};
+
+#endif
