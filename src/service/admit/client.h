@@ -17,7 +17,10 @@ typedef struct {
 } admit_client_deps_t;
 
 MUST err_t admit_client_new(const admit_client_deps_t *deps, admit_client_t **out);
-void admit_client_free(admit_client_t *c); /* accepts NULL; what is not taken yet is logged and lost */
+/* Takes nothing more; messages on their way still come back. What was not taken is logged and lost (the
+ * authority closes those attempts as unknown). Then close the net client and free. */
+void admit_client_stop(admit_client_t *c);
+void admit_client_free(admit_client_t *c); /* accepts NULL */
 
 typedef struct {
 	str_t rid; /* ULID of this call */

@@ -7,6 +7,13 @@ enum {
 	ADMIT_BODY_BYTES_MAX = 24 << 10, /* a record and its frame */
 	ADMIT_RETRY_MIN_MS = 20,
 	ADMIT_RETRY_MAX_MS = 1000,
+	ADMIT_RID_BYTES = 26, /* a ULID */
+	ADMIT_ID_BYTES_MAX = 256,
+	ADMIT_SPACE_BYTES_MAX = 512, /* an issuer URL or a thumbprint */
+	ADMIT_DOOR_BYTES_MAX = 23,
+	ADMIT_BUDGETS_MAX = 1024, /* principals whose denials are counted apart */
+	ADMIT_POST_TIMEOUT_MS = 10000, /* one try */
+	ADMIT_REFUSALS_REPORT_MS = 5000, /* gateway to authority; the record is by the minute */
 	ADMIT_SWEEP_MS = 1000, /* how often overdue attempts are looked for */
 	ADMIT_SWEEP_MAX = 256,
 	ADMIT_REFUSALS_MS = 60000,

@@ -1,0 +1,86 @@
+/* admit_int.h: what the authority's half of admit shares. */
+#ifndef ATTORN_ADMIT_INT_H
+#define ATTORN_ADMIT_INT_H
+
+#include "pure/codec/codec.h"
+#include "service/admit/admit.h"
+#include "service/admit/limits.h"
+
+/* Denials of one principal in this minute (ledger.md 9.6: a budget, beyond it they are counted). */
+typedef struct {
+	char who[44]; /* jkt */
+	uint64_t minute;
+	uint32_t n;
+} budget_t;
+
+/* Refusals of one door and code since the last record. */
+typedef struct {
+	char door[24];
+	err_t code;
+	uint64_t n;
+} count_t;
+
+struct admit {
+	admit_deps_t deps;
+	loop_timer_t sweep, refusals;
+	bool sweeping;
+	budget_t budgets[ADMIT_BUDGETS_MAX];
+	count_t counts[ADMIT_CODES_MAX];
+	size_t n_counts;
+	int64_t counts_from_s;
+};
+
+/* One request on its way: HTTP exchange, memory, closure on the write lane. */
+typedef struct {
+	lane_job_t job;
+	store_closure_t closure;
+	admit_t *m;
+	net_exchange_t *x; /* NULL: nobody waits for an answer */
+	arena_t *a;
+	const feed_view_t *view;
+	int64_t now_us;
+	bool appended; /* the closure wrote a record */
+	void (*reply)(void *job, err_t e); /* on the loop, after the commit; answers x */
+	union {
+		struct {
+			admit_request_t request;
+			admit_answer_t answer;
+		} admit;
+		struct {
+			str_t rid, of, instance, record, status, code, resp;
+			uint64_t ms;
+			bool repeat;
+		} note; /* decision, outcome */
+		struct {
+			str_t body;
+		} refusals;
+	};
+} admit_job_t;
+
+admit_job_t *admit_job_new(admit_t *m, net_exchange_t *x);
+/* Submits `run` as a closure; takes the job, which is freed after `reply`. A full lane is answered. */
+void admit_job_submit(admit_job_t *j, store_fn_t *run, bool essential, void (*reply)(void *job, err_t e));
+void admit_job_free(admit_job_t *j);
+/* Parses the body of a request: a JSON object with exactly these members. */
+MUST err_t admit_body(admit_job_t *j, const str_t *names, size_t n, const json_t **out);
+
+/* Doors, one file each. */
+void admit_admit_handle(admit_t *m, net_exchange_t *x);
+void admit_decision_handle(admit_t *m, net_exchange_t *x);
+void admit_outcome_handle(admit_t *m, net_exchange_t *x);
+void admit_refusals_handle(admit_t *m, net_exchange_t *x);
+
+/* A record id of our own: ULID of now. */
+str_t admit_rid(arena_t *a, int64_t now_us);
+/* The object `record` with one more text member. */
+MUST err_t admit_record_with(arena_t *a, str_t record, const char *name, str_t value, str_t *out);
+/* True while this principal may have another denial recorded one by one. */
+bool admit_budget_take(admit_t *m, str_t jkt, uint64_t now_s);
+/* The token's key thumbprint in a gateway's record, or empty. */
+str_t admit_record_jkt(const json_t *record);
+/* Counts n refusals; recorded by the minute. */
+void admit_count(admit_t *m, str_t door, err_t code, uint64_t n);
+void admit_refusals_start(admit_t *m);
+void admit_sweep_start(admit_t *m);
+
+#endif

@@ -1,0 +1,164 @@
+/* refusals.c: what strangers were refused is counted, and once a minute each door's counts become one
+ * record: nobody fills the disk from outside (ledger.md 9.6). */
+#include "service/admit/admit_int.h"
+
+void admit_count(admit_t *m, str_t door, err_t code, uint64_t n)
+{
+	for (size_t i = 0; i < m->n_counts; i++) {
+		if (m->counts[i].code == code && str_eq(str_of(m->counts[i].door), door)) {
+			m->counts[i].n += n;
+			return;
+		}
+	}
+	if (m->n_counts < ADMIT_CODES_MAX && door.n < sizeof(m->counts[0].door)) {
+		count_t *c = &m->counts[m->n_counts++];
+		*c = (count_t){ .code = code, .n = n };
+		memcpy(c->door, door.p, door.n);
+	}
+}
+
+static err_t counts_take(admit_t *m, const json_t *root)
+{
+	str_t door;
+	const json_t *counts;
+
+	TRY(json_need_str(root, STR("door"), ADMIT_DOOR_BYTES_MAX, &door));
+	TRY(json_need_obj(root, STR("counts"), &counts));
+	ENSURE(json_count(counts) <= ADMIT_CODES_MAX, ERR_LIMIT);
+	for (const json_t *c = json_first(counts); c; c = json_next(c)) {
+		AUTO(arena_free) arena_t *a = arena_open();
+		const char *name;
+		uint64_t n;
+		TRY(json_u64(c, JSON_SAFE_INT_MAX, &n));
+		TRY(arena_cstr(a, json_key(c), &name));
+		admit_count(m, door, err_by_name(name), n);
+	}
+	return OK;
+}
+
+void admit_refusals_handle(admit_t *m, net_exchange_t *x)
+{
+	static const str_t names[] = { STR_INIT("door"), STR_INIT("from"), STR_INIT("to"), STR_INIT("counts"),
+		STR_INIT("instance") };
+	admit_job_t *j = admit_job_new(m, x);
+	const json_t *root;
+	err_t e = admit_body(j, names, ARRAY_LEN(names), &root);
+
+	if (e == OK) {
+		e = counts_take(m, root);
+	}
+	if (e == OK) {
+		net_reply_text(x, 200, STR("application/json"), STR("{\"ok\":true}"));
+	} else {
+		net_reply_error(x, e);
+	}
+	admit_job_free(j);
+}
+
+/* One record for each door. */
+static err_t door_append(admit_job_t *j, store_txn_t *txn, const json_t *door)
+{
+	ledger_record_t record = { .type = LEDGER_REFUSALS, .rid = admit_rid(j->a, j->now_us),
+		.body = json_raw(door), .now_us = j->now_us };
+	ledger_receipt_t receipt;
+
+	return ledger_append(j->m->deps.ledger, txn, j->a, &record, &receipt);
+}
+
+static err_t refusals_closure(store_txn_t *txn, void *self)
+{
+	admit_job_t *j = self;
+	const json_t *root;
+
+	TRY(json_parse(j->a, j->refusals.body, NULL, &root, NULL));
+	for (const json_t *door = json_first(root); door; door = json_next(door)) {
+		TRY(door_append(j, txn, door));
+	}
+	j->appended = true;
+	return OK;
+}
+
+static void refusals_reply(void *job, err_t e)
+{
+	(void)job;
+	if (e != OK) {
+		log_kv(LVL_WARN, "admit.refusals", kv_err("result", e));
+	}
+}
+
+static void door_write(const admit_t *m, jw_t *w, size_t first, int64_t now_s)
+{
+	uint64_t total = 0;
+
+	jw_object(w);
+	jw_kstr(w, "door", str_of(m->counts[first].door));
+	jw_ki64(w, "from", m->counts_from_s);
+	jw_ki64(w, "to", now_s);
+	jw_kobject(w, "counts");
+	for (size_t i = first; i < m->n_counts; i++) {
+		if (strcmp(m->counts[i].door, m->counts[first].door) == 0) {
+			jw_ku64(w, err_info(m->counts[i].code)->name, m->counts[i].n);
+			total += m->counts[i].n;
+		}
+	}
+	jw_end(w);
+	jw_ku64(w, "n", total);
+	jw_end(w);
+}
+
+static bool door_seen_before(const admit_t *m, size_t i)
+{
+	for (size_t k = 0; k < i; k++) {
+		if (strcmp(m->counts[k].door, m->counts[i].door) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static err_t counts_write(const admit_t *m, arena_t *a, int64_t now_s, str_t *out)
+{
+	buf_t b;
+	jw_t w;
+
+	buf_init(&b, ADMIT_BODY_BYTES_MAX);
+	jw_init(&w, &b);
+	jw_array(&w);
+	for (size_t i = 0; i < m->n_counts; i++) {
+		if (!door_seen_before(m, i)) {
+			door_write(m, &w, i, now_s);
+		}
+	}
+	jw_end(&w);
+	err_t e = jw_finish(&w);
+	if (e == OK) {
+		e = arena_dup(a, buf_str(&b), out);
+	}
+	buf_done(&b);
+	return e;
+}
+
+static void refusals_record(void *arg)
+{
+	admit_t *m = arg;
+
+	loop_timer_start(m->deps.loop, &m->refusals, ADMIT_REFUSALS_MS, refusals_record, m);
+	if (m->n_counts == 0) {
+		m->counts_from_s = (int64_t)loop_unix_s(m->deps.loop);
+		return;
+	}
+	admit_job_t *j = admit_job_new(m, NULL);
+	if (counts_write(m, j->a, j->now_us / 1000000, &j->refusals.body) != OK) {
+		admit_job_free(j);
+		return;
+	}
+	m->n_counts = 0;
+	m->counts_from_s = j->now_us / 1000000;
+	admit_job_submit(j, refusals_closure, true, refusals_reply);
+}
+
+void admit_refusals_start(admit_t *m)
+{
+	m->counts_from_s = (int64_t)loop_unix_s(m->deps.loop);
+	loop_timer_start(m->deps.loop, &m->refusals, ADMIT_REFUSALS_MS, refusals_record, m);
+}
