@@ -8,25 +8,36 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 
-def main(log_path, command):
-    log = os.open(log_path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-    child = subprocess.Popen(command, stdin=subprocess.PIPE)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda got, _: child.send_signal(got))
+def forward(log, server):
+    """Copies stdin to the log, then to the server; a server that is gone ends the copying."""
     try:
         for line in sys.stdin.buffer:
             text = line.decode(errors="replace").rstrip("\n")
             os.write(log, (json.dumps({"at": int(time.time() * 1000), "line": text}) + "\n").encode())
-            child.stdin.write(line)
-            child.stdin.flush()
-        child.stdin.close()
+            server.stdin.write(line)
+            server.stdin.flush()
+        server.stdin.close()
     except BrokenPipeError:
         pass
-    code = child.wait()
-    return code if code >= 0 else 128 - code
 
 
-sys.exit(main(sys.argv[1], sys.argv[2:]))
+def main(log_path, command):
+    log = os.open(log_path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    stops = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, stops)  # until there is somebody to pass them on to
+    server = subprocess.Popen(command, stdin=subprocess.PIPE,
+                              preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, stops))
+    for number in stops:
+        signal.signal(number, lambda got, _: server.send_signal(got))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, stops)
+    threading.Thread(target=forward, args=(log, server), daemon=True).start()
+    code = server.wait()
+    sys.stdout.flush()
+    os._exit(code if code >= 0 else 128 - code)  # the copying thread may still wait for stdin
+
+
+main(sys.argv[1], sys.argv[2:])
