@@ -221,13 +221,14 @@ err_t lane_submit(lane_t *l, lane_job_t *job)
 	bool room = !l->stopping && l->queued < l->spec.queue_max;
 	if (room) {
 		queue_add(l, job);
-		pthread_cond_signal(&l->more);
 	} else {
 		l->refused++;
 	}
 	pthread_mutex_unlock(&l->lock);
 	ENSURE(room, ERR_LANE_FULL);
-	if (!l->loop->world->has_threads) {
+	if (l->loop->world->has_threads) {
+		pthread_cond_signal(&l->more); /* after unlocking: the woken thread finds the lock free */
+	} else {
 		l->loop->world->lane_wake(l);
 	}
 	return OK;
