@@ -41,11 +41,13 @@ typedef struct {
 	uint8_t value; /* canonical combining class */
 } nfc_range_t;
 typedef struct {
-	uint32_t first, second; /* what composes into one character */
+	uint32_t first, second, composite;
 } nfc_pair_t;
 extern const nfc_range_t nfc_never[], nfc_classes[]; /* NFC_Quick_Check=No; combining class not 0 */
 extern const size_t nfc_never_count, nfc_classes_count;
 extern const nfc_pair_t nfc_pairs[];
 extern const size_t nfc_pairs_count;
+extern const uint16_t nfc_by_composite[]; /* indices into nfc_pairs */
+extern const size_t nfc_by_composite_count;
 
 #endif

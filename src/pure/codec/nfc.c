@@ -61,6 +61,37 @@ static bool composes(uint32_t first, uint32_t second)
 	return found || hangul_composes(first, second);
 }
 
+/* The pair that `c` is composed of, or NULL. */
+static const nfc_pair_t *pair_of(uint32_t c)
+{
+	size_t low = 0, high = nfc_by_composite_count;
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+		if (c > nfc_pairs[nfc_by_composite[mid]].composite) {
+			low = mid + 1;
+		} else {
+			high = mid;
+		}
+	}
+	const nfc_pair_t *p = low < nfc_by_composite_count ? &nfc_pairs[nfc_by_composite[low]] : NULL;
+	return p && p->composite == c ? p : NULL;
+}
+
+/* Would the mark `c` compose with `starter`, or slip under a mark of higher class inside it and compose there?
+ * A-breve with an ogonek behind it is A-ogonek with a breve. */
+static bool reaches(uint32_t starter, uint32_t c, uint8_t class)
+{
+	const nfc_pair_t *p = pair_of(starter);
+	bool found = composes(starter, c);
+
+	while (!found && class != 0 && p && range_value(nfc_classes, nfc_classes_count, p->second) > class) {
+		found = composes(p->first, c);
+		p = pair_of(p->first);
+	}
+	return found;
+}
+
 /* Takes one code point off valid UTF-8. */
 static uint32_t take_code_point(str_t *s)
 {
@@ -92,7 +123,7 @@ bool text_is_nfc(str_t s)
 			return false; /* marks out of canonical order */
 		}
 		bool blocked = !adjacent && before >= class;
-		if (!blocked && composes(starter, c)) {
+		if (!blocked && reaches(starter, c, class)) {
 			return false;
 		}
 		starter = class == 0 ? c : starter;

@@ -234,6 +234,7 @@ static void normal_form_c(void **state) /* cases after UAX 15 */
 		STR_INIT("a\xcc\x81\xcc\x96"), /* marks out of order */
 		STR_INIT("e\xcc\xa3\xcc\x81"), /* e, dot below: composes, not blocked */
 		STR_INIT("\xe0\xa7\x87\xe0\xa6\xbe"), /* Bengali E + AA = O */
+		STR_INIT("\xc4\x82\xcc\xa8"), /* A-breve, ogonek: A-ogonek, breve */
 		STR_INIT("a\xcc\x96\xcc\x81"), /* acute reaches a past a mark of lower class */
 		STR_INIT("\xe0\xa4\x95\xe0\xa4\xbc\xe0\xa5\x98"), /* DEVANAGARI QA is excluded from composition */
 	};
