@@ -21,6 +21,8 @@ void crypto_random(void *p, size_t n);
 
 enum { CRYPTO_SHA256_BYTES = 32 };
 void crypto_sha256(str_t bytes, uint8_t out[32]);
+/* The same over the concatenation of `parts`. */
+void crypto_sha256_parts(const str_t *parts, size_t n_parts, uint8_t out[32]);
 /* Domain-separated hash of this house: SHA-256(label || 00 || bytes) (reference ledger 11.3). */
 void crypto_sha256_label(str_t label, str_t bytes, uint8_t out[32]);
 
