@@ -34,6 +34,7 @@ typedef struct {
 	err_t result, seen, recover;
 	uint64_t signal_id;
 	unsigned finished;
+	uint64_t last_waits_failed;
 	bool skipped, freed_after_finish;
 } play_t;
 
@@ -117,6 +118,7 @@ static void finish(flow_t *f, err_t result)
 
 	p->finished++;
 	p->result = result;
+	p->last_waits_failed = flow_stats(f->loop, 0)->wait[3].failed;
 	flow_note(f, kv_s("agent", STR("evil\nlevel=error")));
 	if (!p->sim) {
 		loop_stop(f->loop);
@@ -272,6 +274,7 @@ static void the_deadline_is_final(void **state)
 	play_end(&word); /* d could still wait: an outcome has its own deadline */
 	assert_string_equal(word.trace, "ad");
 	assert_int_equal(word.result, ERR_TIMEOUT);
+	assert_int_equal(word.last_waits_failed, 0);
 }
 
 static void cancel_before_the_first_step(void **state)
@@ -357,7 +360,7 @@ static void signals_are_fired_once(void **state)
 {
 	play_t p = { .act = { HOLD } };
 	AUTO(arena_free) arena_t *a = arena_open();
-	uint64_t unused;
+	uint64_t unused, another;
 	op_t *op;
 
 	play_open(&p, state, 1);
@@ -371,6 +374,9 @@ static void signals_are_fired_once(void **state)
 	assert_int_equal(signal_open(p.loop, a, &op, &unused), OK);
 	arena_reset(a);
 	assert_false(signal_fire(p.loop, unused, OK)); /* went with its arena */
+	assert_int_equal(signal_open(p.loop, a, &op, &another), OK);
+	assert_false(signal_fire(p.loop, unused, OK)); /* nor does its place answer to the old number */
+	assert_true(signal_fire(p.loop, another, OK));
 	play_end(&p);
 	assert_int_equal(p.result, ERR_DENIED);
 }
