@@ -382,6 +382,55 @@ static void members_one_by_one(void **state)
 	assert_null(n);
 }
 
+/* Where an object belongs and something else stands, every reader of members says so; so does every reader of a
+ * value of another kind, and what is there is read whether it was needed or only wanted. */
+static void members_of_what_is_no_object(void **state)
+{
+	AUTO(arena_free) arena_t *a = arena_open();
+	const json_t *r = parsed(a, STR("{\"x\":[1],\"i\":-7,\"b\":false,\"t\":8,\"s\":\"v\",\"z\":null,\"n\":1.50}"));
+	const json_t *no = json_get(r, STR("x")), *n = NULL;
+	str_t s = STR_NULL, k = STR("k");
+	uint64_t u = 0;
+	int64_t i = 0;
+	bool b = true;
+
+	(void)state;
+	assert_int_equal(json_need_str(no, k, 9, &s), ERR_VALUE);
+	assert_int_equal(json_want_str(no, k, 9, &s), ERR_VALUE);
+	assert_int_equal(json_need_u64(no, k, 9, &u), ERR_VALUE);
+	assert_int_equal(json_want_u64(no, k, 9, 0, &u), ERR_VALUE);
+	assert_int_equal(json_need_i64(no, k, &i), ERR_VALUE);
+	assert_int_equal(json_want_i64(no, k, 0, &i), ERR_VALUE);
+	assert_int_equal(json_need_bool(no, k, &b), ERR_VALUE);
+	assert_int_equal(json_want_bool(no, k, true, &b), ERR_VALUE);
+	assert_int_equal(json_need_date_s(no, k, &i), ERR_VALUE);
+	assert_int_equal(json_want_date_s(no, k, 0, &i), ERR_VALUE);
+	assert_int_equal(json_need_obj(no, k, &n), ERR_VALUE);
+	assert_int_equal(json_want_obj(no, k, &n), ERR_VALUE);
+	assert_int_equal(json_need_arr(no, k, 9, &n), ERR_VALUE);
+	assert_int_equal(json_want_arr(no, k, 9, &n), ERR_VALUE);
+	assert_int_equal(json_need_obj(r, k, &n), ERR_MISSING_MEMBER);
+	assert_int_equal(json_need_arr(r, k, 9, &n), ERR_MISSING_MEMBER);
+	assert_int_equal(json_want_obj(r, STR("x"), &n), ERR_VALUE);
+	assert_int_equal(json_want_arr(r, STR("x"), 0, &n), ERR_LIMIT);
+	assert_int_equal(json_want_bool(r, STR("i"), true, &b), ERR_VALUE);
+	assert_int_equal(json_want_i64(r, STR("b"), 1, &i), ERR_VALUE);
+	assert_int_equal(json_want_date_s(r, STR("i"), 1, &i), ERR_NUMBER);
+	assert_int_equal(json_number(r, &s), ERR_VALUE);
+	assert_true(i == 0 && b && !n && !s.p);
+	assert_int_equal(json_want_i64(r, STR("i"), 0, &i), OK);
+	assert_int_equal(i, -7);
+	assert_int_equal(json_want_bool(r, STR("b"), true, &b), OK);
+	assert_false(b);
+	assert_int_equal(json_want_date_s(r, STR("t"), 0, &i), OK);
+	assert_int_equal(i, 8);
+	assert_int_equal(json_number(json_get(r, STR("n")), &s), OK);
+	assert_true(str_eq(s, STR("1.50")));
+	assert_true(json_is_null(json_get(r, STR("z"))) && !json_is_null(NULL) && !json_is_null(no));
+	assert_true(json_is_str(json_get(r, STR("s")), STR("v")) && !json_is_str(json_get(r, STR("s")), STR("w")));
+	assert_false(json_is_str(NULL, STR("")) || json_is_str(no, STR("")));
+}
+
 static void unknown_members_are_named(void **state)
 {
 	AUTO(arena_free) arena_t *a = arena_open();
@@ -408,6 +457,8 @@ static void writer_writes(void **state)
 	jw_object(&w);
 	jw_kstr(&w, "s", STR("\"\\/\b\f\n\r\t\0\x1f\x7f\xe2\x82\xac"));
 	jw_kstr_if(&w, "absent", STR_NULL);
+	jw_kstr_if(&w, "there", STR("x"));
+	jw_ki64(&w, "seven", 7);
 	jw_ki64(&w, "min", INT64_MIN);
 	jw_ku64(&w, "max", UINT64_MAX);
 	jw_ku64(&w, "zero", 0);
@@ -426,7 +477,7 @@ static void writer_writes(void **state)
 	jw_kraw(&w, "raw", STR("[1.50]"));
 	jw_end(&w);
 	assert_int_equal(jw_finish(&w), OK);
-	assert_true(str_eq(buf_str(&b), STR("{\"s\":\"\\\"\\\\/\\b\\f\\n\\r\\t\\u0000\\u001f\x7f\xe2\x82\xac\",\"min\":-9223372036854775808,"
+	assert_true(str_eq(buf_str(&b), STR("{\"s\":\"\\\"\\\\/\\b\\f\\n\\r\\t\\u0000\\u001f\x7f\xe2\x82\xac\",\"there\":\"x\",\"seven\":7,\"min\":-9223372036854775808,"
 					    "\"max\":18446744073709551615,\"zero\":0,\"l\":[true,null,[],{}],\"o\":{\"f\":false,\"z\":null},"
 					    "\"raw\":[1.50]}")));
 }
@@ -485,6 +536,7 @@ int main(void)
 		cmocka_unit_test(numbers_stay_exact),
 		cmocka_unit_test(dates_are_read_right),
 		cmocka_unit_test(members_one_by_one),
+		cmocka_unit_test(members_of_what_is_no_object),
 		cmocka_unit_test(unknown_members_are_named),
 		cmocka_unit_test(writer_writes),
 		cmocka_unit_test(writer_remembers_errors),

@@ -231,7 +231,7 @@ static void normal_form_c(void **state) /* cases after UAX 15 */
 	const str_t no[] = {
 		STR_INIT("e\xcc\x81"), STR_INIT("\xe1\x84\x80\xe1\x85\xa1"), STR_INIT("\xea\xb0\x80\xe1\x86\xa8"),
 		STR_INIT("\xe2\x84\xab"), /* ANGSTROM SIGN */ STR_INIT("\xef\xa4\x80"), /* compatibility ideograph */
-		STR_INIT("a\xcc\x81\xcc\x96"), /* marks out of order */
+		STR_INIT("a\xcc\x81\xcc\x96"), STR_INIT("q\xcc\x81\xcc\x96"), /* marks out of order */
 		STR_INIT("e\xcc\xa3\xcc\x81"), /* e, dot below: composes, not blocked */
 		STR_INIT("\xe0\xa7\x87\xe0\xa6\xbe"), /* Bengali E + AA = O */
 		STR_INIT("\xc4\x82\xcc\xa8"), /* A-breve, ogonek: A-ogonek, breve */
