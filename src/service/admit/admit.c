@@ -96,18 +96,15 @@ str_t admit_record_jkt(const json_t *record)
 }
 
 /* Fixed places, chosen by hash: a collision shares a budget, which only records less. */
-bool admit_budget_take(admit_t *m, str_t jkt, uint64_t now_s)
+bool admit_budget_take(admit_t *m, str_t who, uint64_t now_s)
 {
 	uint8_t h[CRYPTO_SHA256_BYTES];
 
-	if (jkt.n >= sizeof(m->budgets[0].who)) {
-		return false;
-	}
-	crypto_sha256(jkt, h);
+	crypto_sha256(who, h);
 	budget_t *b = &m->budgets[(h[0] | h[1] << 8) % ADMIT_BUDGETS_MAX];
-	if (b->minute != now_s / 60 || !str_eq(str_of(b->who), jkt)) {
+	if (b->minute != now_s / 60 || !str_eq(str_bytes(b->who, sizeof(b->who)), str_bytes(h, sizeof(h)))) {
 		*b = (budget_t){ .minute = now_s / 60 };
-		memcpy(b->who, jkt.p ? jkt.p : "", jkt.n);
+		memcpy(b->who, h, sizeof(h));
 	}
 	return b->n++ < m->deps.denials_per_minute;
 }

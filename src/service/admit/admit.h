@@ -34,6 +34,12 @@ void admit_free(admit_t *m); /* accepts NULL */
 /* POST /internal/v1/{admit,decision,outcome,refusals} on the internal socket. */
 void admit_handle(admit_t *m, net_exchange_t *x);
 
+/* True while this principal (an agent's id or a key's thumbprint) may have another denial recorded one
+ * by one in this minute. */
+bool admit_budget_take(admit_t *m, str_t who, uint64_t now_s);
+/* Counts n refusals at a door; one record a minute. */
+void admit_count(admit_t *m, str_t door, err_t code, uint64_t n);
+
 /* Closes the open attempts of a gateway instance that is gone, as outcome unknown. */
 void admit_instance_gone(admit_t *m, str_t instance);
 

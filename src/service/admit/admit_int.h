@@ -8,7 +8,7 @@
 
 /* Denials of one principal in this minute (ledger.md 9.6: a budget, beyond it they are counted). */
 typedef struct {
-	char who[44]; /* jkt */
+	uint8_t who[CRYPTO_SHA256_BYTES]; /* hash of its name */
 	uint64_t minute;
 	uint32_t n;
 } budget_t;
@@ -74,12 +74,8 @@ void admit_refusals_handle(admit_t *m, net_exchange_t *x);
 str_t admit_rid(arena_t *a, int64_t now_us);
 /* The object `record` with one more text member. */
 MUST err_t admit_record_with(arena_t *a, str_t record, const char *name, str_t value, str_t *out);
-/* True while this principal may have another denial recorded one by one. */
-bool admit_budget_take(admit_t *m, str_t jkt, uint64_t now_s);
 /* The token's key thumbprint in a gateway's record, or empty. */
 str_t admit_record_jkt(const json_t *record);
-/* Counts n refusals; recorded by the minute. */
-void admit_count(admit_t *m, str_t door, err_t code, uint64_t n);
 void admit_refusals_start(admit_t *m);
 void admit_sweep_start(admit_t *m);
 

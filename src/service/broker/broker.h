@@ -9,6 +9,7 @@
 
 #include "engine/net/net.h"
 #include "engine/store/store.h"
+#include "service/admit/admit.h"
 #include "service/feed/feed.h"
 #include "service/ledger/ledger.h"
 #include "service/vault/vault.h"
@@ -22,8 +23,9 @@ typedef struct {
 	const vault_t *vault;
 	const ledger_t *ledger;
 	feed_t *feed;
+	admit_t *admit; /* counts and budgets of refusals */
 	str_t issuer, trust_domain; /* outlive the broker */
-	uint32_t delegated_ttl_s, capability_ttl_s, denials_per_minute;
+	uint32_t delegated_ttl_s, capability_ttl_s;
 	bool shared_uid; /* agents and authority share a uid here: assurance says so */
 	void (*appended)(void *owner); /* after a commit with records: wakes the sequencer */
 	void *owner;

@@ -1,0 +1,94 @@
+/* client_auth.c: who asks: a signed assertion under a registered key, with a DPoP proof in the same
+ * request (oauth.md 4 and 5). */
+#include "service/broker/broker_int.h"
+
+err_t broker_proof(broker_t *b, arena_t *a, const net_exchange_t *x, str_t url, int64_t now_s,
+	jose_dpop_t *out)
+{
+	jose_dpop_expect_t expect = {
+		.method = net_method(x),
+		.htu = url,
+		.now_unix_s = now_s,
+		.window_s = BROKER_PROOF_WINDOW_S,
+		.algs = CRYPTO_ALGS_OURS,
+		.nonce_key32 = vault_nonce_key(b->deps.vault),
+		.nonce_max_age_s = BROKER_NONCE_AGE_S,
+		.nonce_required = true,
+	};
+	str_t proof;
+	err_t e = net_header(x, STR("DPoP"), &proof);
+
+	ENSURE(e != ERR_DUPLICATE, ERR_DUPLICATE);
+	ENSURE(e == OK, ERR_PROOF);
+	return jose_dpop_verify(a, proof, &expect, out, NULL);
+}
+
+err_t broker_client_find(arena_t *a, const feed_view_t *view, str_t assertion, str_t client_id,
+	const snapshot_agent_t **out)
+{
+	str_t claimed;
+
+	TRY(jose_assertion_peek_client(a, assertion, &claimed));
+	ENSURE(!client_id.p || str_eq(client_id, claimed), ERR_CLIENT);
+	*out = snapshot_agent(view->snapshot, claimed);
+	ENSURE(*out, ERR_CLIENT);
+	return OK;
+}
+
+err_t broker_keys_closure(store_txn_t *txn, void *self)
+{
+	broker_keys_t *k = self;
+	store_agent_key_t *rows;
+	jose_jwk_t jwk;
+	size_t n;
+
+	k->n_keys = 0;
+	TRY(store_agent_key_list(txn, k->a, k->agent, &rows, &n));
+	k->keys = arena_array(k->a, crypto_pub_t, n < BROKER_AGENT_KEYS_MAX ? n : BROKER_AGENT_KEYS_MAX);
+	for (size_t i = 0; i < n && k->n_keys < BROKER_AGENT_KEYS_MAX; i++) {
+		if (str_eq(rows[i].state, STR("active"))) {
+			TRY(jose_jwk_parse(k->a, rows[i].jwk, &jwk, NULL));
+			k->keys[k->n_keys++] = jwk.pub;
+		}
+	}
+	return OK;
+}
+
+err_t broker_client_check(broker_t *b, arena_t *a, str_t assertion, const snapshot_agent_t *agent,
+	const broker_keys_t *keys, int64_t now_s, broker_client_t *out)
+{
+	jose_assertion_expect_t expect = {
+		.client_id = agent->id,
+		.issuer = b->deps.issuer,
+		.keys = keys->keys,
+		.n_keys = keys->n_keys,
+		.now_unix_s = now_s,
+	};
+	jose_assertion_t seen;
+
+	TRY(jose_assertion_verify(a, assertion, &expect, &seen, NULL));
+	if (seen.nonce.p) {
+		err_t e = jose_nonce_check(vault_nonce_key(b->deps.vault), seen.nonce, now_s, BROKER_NONCE_AGE_S);
+		ENSURE(e == OK, ERR_CLIENT);
+	}
+	ENSURE(agent->state == SNAPSHOT_ACTIVE, ERR_AGENT_STATE);
+	*out = (broker_client_t){ agent, seen.jti, seen.exp_unix_s + BROKER_LEEWAY_S };
+	return OK;
+}
+
+err_t broker_token_read(broker_t *b, arena_t *a, const feed_view_t *view, str_t text, int64_t now_s,
+	delegation_claims_t *out)
+{
+	jose_expect_t expect = {
+		.typ = STR("at+jwt"),
+		.issuer = b->deps.issuer,
+		.algs = CRYPTO_ALGS_OURS,
+		.now_unix_s = now_s,
+		.leeway_s = BROKER_LEEWAY_S,
+		.jwks = &view->snapshot->c.token_keys,
+	};
+	jose_jwt_t jwt;
+
+	ENSURE(jose_jwt_verify(a, text, &expect, &jwt, NULL) == OK, ERR_TOKEN);
+	return delegation_claims_read(a, jwt.payload, out, NULL);
+}

@@ -1,0 +1,194 @@
+/* exchange.c: POST /oauth/token, told in order (oauth.md 6). A grant or a token goes in, a narrower
+ * token of ours comes out; the record is durable before the token exists. */
+#include "service/broker/exchange_int.h"
+
+static err_t exchange_parse(flow_t *f); /* form -> request; which agent it claims to be */
+static err_t exchange_proof(flow_t *f); /* DPoP: the key of this request, over our nonce */
+static err_t exchange_keys(flow_t *f); /* waits: the agent's registered keys */
+static err_t exchange_client(flow_t *f); /* the assertion: who asks */
+static err_t exchange_subject(flow_t *f); /* the token that is exchanged, and its key */
+static err_t exchange_grant(flow_t *f); /* waits: the grant chain, as it stands */
+static err_t exchange_bounds(flow_t *f); /* requested, grant, agent, user: the narrowest */
+static err_t exchange_decide(flow_t *f); /* pure: the operator's rules */
+static err_t exchange_record(flow_t *f); /* waits: jtis spent, signature numbered, record durable */
+static err_t exchange_mint(flow_t *f); /* only now a token */
+static err_t exchange_reply(flow_t *f);
+static err_t exchange_refuse(flow_t *f); /* a known client's refusal goes on record first */
+
+static const flow_step_t exchange_steps[] = {
+	{ "parse", exchange_parse },
+	{ "proof", exchange_proof },
+	{ "keys", exchange_keys },
+	{ "client", exchange_client },
+	{ "subject", exchange_subject },
+	{ "grant", exchange_grant },
+	{ "bounds", exchange_bounds },
+	{ "decide", exchange_decide },
+	{ "record", exchange_record },
+	{ "mint", exchange_mint },
+	{ "reply", exchange_reply },
+	{ "refuse", exchange_refuse, .sees_failure = true },
+};
+
+static void exchange_finish(flow_t *f, err_t result);
+
+static const flow_table_t exchange_table = FLOW_TABLE("exchange", exchange_steps, exchange_finish);
+
+static err_t exchange_parse(flow_t *f)
+{
+	exchange_t *e = f->state;
+
+	TRY(broker_form_read(f->arena, e->x, &e->form));
+	return broker_client_find(f->arena, e->view, e->form.assertion, e->form.client_id, &e->keys_of);
+}
+
+static err_t exchange_proof(flow_t *f)
+{
+	exchange_t *e = f->state;
+
+	return broker_proof(e->b, f->arena, e->x, e->b->token_url, e->now_s, &e->proof);
+}
+
+static err_t exchange_keys(flow_t *f)
+{
+	exchange_t *e = f->state;
+
+	e->keys = (broker_keys_t){ .a = f->arena, .agent = e->keys_of->id };
+	return flow_wait(f, store_read_op(f->arena, e->b->deps.read, e->b->deps.store, broker_keys_closure, &e->keys));
+}
+
+static err_t exchange_client(flow_t *f)
+{
+	exchange_t *e = f->state;
+
+	TRY(broker_client_check(e->b, f->arena, e->form.assertion, e->keys_of, &e->keys, e->now_s, &e->client));
+	e->known = true;
+	flow_note(f, kv_s("agent", e->client.agent->name));
+	bool autonomous = e->client.agent->kind == DELEGATION_AGENT_AUTONOMOUS;
+	ENSURE(e->form.ask != ASK_AUTONOMOUS || autonomous, ERR_GRANT_TYPE_CLIENT);
+	ENSURE(e->form.ask != ASK_DELEGATED || !autonomous, ERR_GRANT_TYPE_CLIENT);
+	return OK;
+}
+
+static err_t exchange_subject(flow_t *f)
+{
+	exchange_t *e = f->state;
+
+	e->route = snapshot_route_by_url(e->view->snapshot, e->form.resource);
+	ENSURE(e->route, ERR_TARGET);
+	if (e->form.ask == ASK_AUTONOMOUS) {
+		return flow_skip_to(f, "bounds");
+	}
+	if (e->form.ask == ASK_DELEGATED) {
+		ENSURE(ulid_is(e->form.subject_token), ERR_GRANT);
+		e->chain.id = e->form.subject_token;
+		return OK;
+	}
+	TRY(broker_token_read(e->b, f->arena, e->view, e->form.subject_token, e->now_s, &e->parent));
+	TRY(exchange_continuation_check(e));
+	e->chain.id = e->parent.grant;
+	return e->parent.grant.n ? OK : flow_skip_to(f, "bounds");
+}
+
+static err_t exchange_grant(flow_t *f)
+{
+	exchange_t *e = f->state;
+
+	e->chain.a = f->arena;
+	e->chain.now_s = e->now_s;
+	return flow_wait(f, store_read_op(f->arena, e->b->deps.read, e->b->deps.store, exchange_chain_closure, &e->chain));
+}
+
+static err_t exchange_bounds(flow_t *f)
+{
+	exchange_t *e = f->state;
+
+	TRY(exchange_tie_check(e));
+	TRY(e->form.ask == ASK_DELEGATED    ? exchange_claims_delegated(f->arena, e)
+	    : e->form.ask == ASK_CAPABILITY ? exchange_claims_capability(f->arena, e)
+					    : exchange_claims_autonomous(f->arena, e));
+	return exchange_claims_finish(f->arena, e);
+}
+
+static err_t exchange_decide(flow_t *f)
+{
+	exchange_t *e = f->state;
+
+	exchange_policy_ask(f->arena, e);
+	ENSURE(e->decision.verdict == POLICY_PERMIT, ERR_DENIED);
+	return OK;
+}
+
+static err_t exchange_record(flow_t *f)
+{
+	exchange_t *e = f->state;
+
+	e->write.a = f->arena;
+	return flow_wait(f, store_write_op(f->arena, e->b->deps.write, exchange_record_closure, e, false));
+}
+
+static err_t exchange_mint(flow_t *f)
+{
+	exchange_t *e = f->state;
+	jose_sign_t header = { .typ = STR("at+jwt"), .kid = vault_token_kid(e->b->deps.vault) };
+
+	ENSURE(e->decision.verdict == POLICY_PERMIT && e->write.done, ERR_INTERNAL); /* on record by now */
+	e->b->deps.appended(e->b->deps.owner);
+	return jose_jws_sign(f->arena, vault_token_key(e->b->deps.vault), &header, e->payload, &e->token);
+}
+
+static err_t exchange_reply(flow_t *f)
+{
+	exchange_t *e = f->state;
+
+	TRY(exchange_answer_write(f->arena, e));
+	e->answered = true;
+	broker_reply_json(e->b, e->x, 200, e->answer);
+	return flow_done(f);
+}
+
+static err_t exchange_refuse(flow_t *f)
+{
+	exchange_t *e = f->state;
+	err_t why = flow_result(f);
+
+	if (why == OK || e->write.done || !exchange_is_recorded(e, why)) {
+		return flow_done(f);
+	}
+	e->refused = why;
+	e->write.a = f->arena;
+	return flow_wait(f, store_write_op(f->arena, e->b->deps.write, exchange_refusal_closure, e, true));
+}
+
+/* Answers what was not answered; a refusal that could not be recorded is answered as that. */
+static void exchange_finish(flow_t *f, err_t result)
+{
+	exchange_t *e = f->state;
+
+	if (!e->answered) {
+		broker_reply_error(e->b, e->x, result == OK ? ERR_INTERNAL : result);
+	}
+	if (e->write.done) {
+		e->b->deps.appended(e->b->deps.owner);
+	}
+	feed_view_unref(e->view);
+}
+
+void broker_exchange_handle(broker_t *b, net_exchange_t *x)
+{
+	arena_t *a = arena_open();
+	exchange_t *e = arena_new(a, exchange_t);
+	flow_id_t id;
+
+	e->b = b;
+	e->x = x;
+	e->view = feed_pin(b->deps.feed);
+	e->now_us = (int64_t)loop_unix_us(b->deps.loop);
+	e->now_s = e->now_us / 1000000;
+	err_t err = flow_start(b->deps.loop, &exchange_table, a, e, loop_in_ms(b->deps.loop, BROKER_DEADLINE_MS), &id);
+	if (err != OK) {
+		broker_reply_error(b, x, err);
+		feed_view_unref(e->view);
+		arena_free(a);
+	}
+}

@@ -1,0 +1,280 @@
+/* record.c: what an exchange reads and writes: the grant chain, the token record in the transaction that
+ * spends both jti and numbers the signature, the record of a refusal, and the answer's bytes. */
+#include "service/broker/exchange_int.h"
+
+err_t exchange_chain_closure(store_txn_t *txn, void *self)
+{
+	exchange_chain_t *c = self;
+
+	err_t e = store_grant_chain(txn, c->a, c->id, &c->grants, &c->n);
+	ENSURE(e != ERR_NOT_FOUND, ERR_GRANT);
+	TRY(e);
+	c->docs = arena_array(c->a, delegation_grant_t, c->n);
+	for (size_t i = 0; i < c->n; i++) {
+		TRY(delegation_grant_parse_stored(c->a, c->grants[i].doc, &c->docs[i]));
+	}
+	return OK;
+}
+
+/* --- records ------------------------------------------------------------------------------------------ */
+
+static void chain_write(jw_t *w, const exchange_t *e)
+{
+	jw_karray(w, "chain");
+	if (e->chain.n) {
+		jw_object(w);
+		jw_kstr(w, "role", STR("user"));
+		jw_kstr(w, "sub", e->chain.grants[0].user);
+		jw_end(w);
+	}
+	for (size_t i = e->chain.n; i-- > 0;) {
+		jw_object(w);
+		jw_kobject(w, "grant");
+		jw_kstr(w, "rid", e->chain.grants[i].id);
+		jw_end(w);
+		jw_kstr(w, "role", STR("agent"));
+		jw_kstr(w, "sub", e->chain.grants[i].agent);
+		jw_end(w);
+	}
+	if (e->chain.n == 0) {
+		jw_object(w);
+		jw_kstr(w, "role", STR("agent"));
+		jw_kstr(w, "sub", e->client.agent->id);
+		jw_end(w);
+	}
+	jw_end(w);
+}
+
+static void policy_write(jw_t *w, arena_t *a, const exchange_t *e)
+{
+	const policy_decision_t *d = &e->decision;
+
+	jw_kobject(w, "policy");
+	jw_kstr(w, "decision", d->verdict == POLICY_PERMIT ? STR("permit") : STR("deny"));
+	jw_kstr(w, "digest", delegation_digest_text(a, policy_bundle_digest(e->view->policy)));
+	jw_karray(w, "rules");
+	for (size_t i = 0; i < d->n_rules; i++) {
+		jw_str(w, d->rules[i]);
+	}
+	jw_end(w);
+	jw_kstr(w, "why", policy_why_name(d->why));
+	jw_end(w);
+}
+
+static void token_write(jw_t *w, const exchange_t *e)
+{
+	const delegation_claims_t *c = &e->claims;
+
+	jw_kobject(w, "token");
+	jw_ki64(w, "exp", c->exp);
+	jw_kstr(w, "jkt", c->jkt);
+	jw_kstr(w, "jti", c->jti);
+	jw_kstr(w, "kind", c->is_capability ? STR("capability") : STR("delegated"));
+	jw_kstr(w, "scope", c->scope);
+	jw_kstr(w, "txn", c->txn);
+	jw_end(w);
+}
+
+static void route_write(jw_t *w, const exchange_t *e)
+{
+	if (e->route) {
+		jw_kobject(w, "route");
+		jw_kstr(w, "id", e->route->name);
+		jw_ku64(w, "rev", e->route->rev);
+		jw_end(w);
+	}
+}
+
+static void sign_write(jw_t *w, const exchange_t *e)
+{
+	jw_kobject(w, "sign");
+	jw_kstr(w, "kid", vault_token_kid(e->b->deps.vault));
+	jw_ki64(w, "n", e->write.sign_n);
+	jw_end(w);
+}
+
+/* A capability names its action; the ledger turns the digest into a commitment. */
+static void act_write(jw_t *w, arena_t *a, const exchange_t *e)
+{
+	const delegation_claims_t *c = &e->claims;
+
+	if (!c->is_capability || c->n_items == 0) {
+		return;
+	}
+	jw_kobject(w, "act");
+	jw_kstr(w, "digest", delegation_digest_text(a, c->action_digest));
+	jw_kstr(w, "op", c->items[0].op);
+	jw_kstr(w, "tool", c->items[0].target);
+	jw_end(w);
+}
+
+static err_t permit_body(arena_t *a, const exchange_t *e, str_t *out)
+{
+	const delegation_direction_t *d = &e->claims.direction;
+	buf_t b;
+	jw_t w;
+
+	buf_init(&b, BROKER_RECORD_BYTES_MAX);
+	jw_init(&w, &b);
+	jw_object(&w);
+	act_write(&w, a, e);
+	jw_kstr(&w, "assurance", delegation_assurance_name(e->claims.assurance));
+	chain_write(&w, e);
+	jw_kobject(&w, "direction");
+	jw_kstr(&w, "by", d->by);
+	jw_kstr(&w, "init", delegation_init_name(d->init));
+	jw_kstr(&w, "sel", delegation_sel_name(d->sel));
+	jw_end(&w);
+	policy_write(&w, a, e);
+	route_write(&w, e);
+	sign_write(&w, e);
+	token_write(&w, e);
+	jw_end(&w);
+	err_t err = jw_finish(&w);
+	if (err == OK) {
+		err = arena_dup(a, buf_str(&b), out);
+	}
+	buf_done(&b);
+	return err;
+}
+
+/* Both are spent with the record, so one assertion or proof never makes two tokens (oauth P11, P22). */
+static err_t spend(store_txn_t *txn, const exchange_t *e)
+{
+	TRY(store_used_insert(txn, e->client.agent->id, e->client.jti, e->client.jti_until_s));
+	return store_used_insert(txn, e->proof.jkt, e->proof.jti, e->proof.keep_until_unix_s);
+}
+
+/* The chain again, in this transaction: a revoke that was acknowledged before is seen (oauth P84). */
+static err_t chain_alive(store_txn_t *txn, exchange_t *e)
+{
+	store_grant_t *grants;
+	size_t n;
+
+	if (!e->chain.n) {
+		return OK;
+	}
+	TRY(store_grant_chain(txn, e->write.a, e->chain.id, &grants, &n));
+	for (size_t i = 0; i < n; i++) {
+		TRY(store_grant_alive(&grants[i], e->now_s));
+	}
+	return OK;
+}
+
+/* The rules decided on are those that stand: a narrowing change since then is a no (STYLE 4.5). */
+static err_t fence_check(store_txn_t *txn, const exchange_t *e)
+{
+	int64_t version;
+
+	TRY(store_snapshot_version(txn, &version));
+	ENSURE(e->view->version == (uint64_t)version, ERR_FENCE);
+	return OK;
+}
+
+err_t exchange_record_closure(store_txn_t *txn, void *self)
+{
+	exchange_t *e = self;
+	ledger_record_t record = { .type = LEDGER_TOKEN, .rid = e->rid, .now_us = e->now_us };
+	ledger_receipt_t receipt;
+
+	e->write.done = false; /* a closure may run twice */
+	TRY(fence_check(txn, e));
+	TRY(chain_alive(txn, e));
+	TRY(spend(txn, e));
+	TRY(store_key_next_n(txn, vault_token_kid(e->b->deps.vault), &e->write.sign_n));
+	TRY(permit_body(e->write.a, e, &record.body));
+	TRY(ledger_append(e->b->deps.ledger, txn, e->write.a, &record, &receipt));
+	e->write.done = true;
+	return OK;
+}
+
+/* --- refusals ------------------------------------------------------------------------------------------- */
+
+bool exchange_is_recorded(exchange_t *e, err_t why)
+{
+	err_class_t c = err_info(why)->cls;
+	bool is_answer = c == CLASS_DENIED || c == CLASS_UNAUTHENTICATED || c == CLASS_MALFORMED;
+
+	if (!e->known) {
+		admit_count(e->b->deps.admit, STR("oauth"), why, 1);
+		return false;
+	}
+	if (!is_answer) {
+		return false;
+	}
+	if (!admit_budget_take(e->b->deps.admit, e->client.agent->id, (uint64_t)e->now_s)) {
+		admit_count(e->b->deps.admit, STR("denials"), why, 1);
+		return false;
+	}
+	return true;
+}
+
+static err_t refusal_body(arena_t *a, const exchange_t *e, str_t *out)
+{
+	buf_t b;
+	jw_t w;
+
+	buf_init(&b, BROKER_RECORD_BYTES_MAX);
+	jw_init(&w, &b);
+	jw_object(&w);
+	chain_write(&w, e);
+	jw_kstr(&w, "code", str_of(err_info(e->refused)->name));
+	if (e->decision.why != POLICY_WHY_NO_POLICY) {
+		policy_write(&w, a, e);
+	}
+	route_write(&w, e);
+	jw_end(&w);
+	err_t err = jw_finish(&w);
+	if (err == OK) {
+		err = arena_dup(a, buf_str(&b), out);
+	}
+	buf_done(&b);
+	return err;
+}
+
+err_t exchange_refusal_closure(store_txn_t *txn, void *self)
+{
+	exchange_t *e = self;
+	uint8_t random[ULID_RANDOM_BYTES];
+	ledger_record_t record = { .type = LEDGER_DECISION, .now_us = e->now_us };
+	ledger_receipt_t receipt;
+
+	crypto_random(random, sizeof(random));
+	record.rid = ulid_make(e->write.a, e->now_us / 1000, random);
+	TRY(refusal_body(e->write.a, e, &record.body));
+	TRY(ledger_append(e->b->deps.ledger, txn, e->write.a, &record, &receipt));
+	e->write.done = true;
+	return OK;
+}
+
+/* --- the answer (RFC 8693 2.2.1, RFC 9449 5) -------------------------------------------------------------- */
+
+err_t exchange_answer_write(arena_t *a, exchange_t *e)
+{
+	const delegation_claims_t *c = &e->claims;
+	str_t items;
+	buf_t b;
+	jw_t w;
+
+	TRY(delegation_items_write(a, c->items, c->n_items, &items));
+	buf_init(&b, BROKER_TOKEN_BYTES_MAX * 4);
+	jw_init(&w, &b);
+	jw_object(&w);
+	jw_kstr(&w, "access_token", e->token);
+	if (e->form.ask != ASK_AUTONOMOUS) {
+		jw_kstr(&w, "issued_token_type", STR("urn:ietf:params:oauth:token-type:access_token"));
+	}
+	jw_kstr(&w, "token_type", STR("DPoP"));
+	jw_ki64(&w, "expires_in", c->exp - c->iat);
+	jw_kstr(&w, "scope", c->scope);
+	if (c->n_items) {
+		jw_kraw(&w, "authorization_details", items);
+	}
+	jw_end(&w);
+	err_t err = jw_finish(&w);
+	if (err == OK) {
+		err = arena_dup(a, buf_str(&b), &e->answer);
+	}
+	buf_wipe(&b);
+	return err;
+}
