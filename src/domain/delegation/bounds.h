@@ -26,8 +26,9 @@
  *   path_under  V path; whole segments                  url_in   V array of URLs; scheme, host, port,
  *   host_is     V array of host names                            whole path segments; no query
  *
- * Pattern: literals, . (any character), [a-z] [^..], |, groups, * + ? {m} {m,n} {m,}, \d \w \s \D \W
- * \S and escaped punctuation. Always the whole string, linear time, no back references. */
+ * Pattern: literals, . (any character, line ends too), [a-z] [^..], |, (groups), * + ? {m} {m,n} {m,},
+ * \d \w \s \D \W \S (ASCII), \n \r \t, escaped punctuation. Always the whole string (^ and $ are refused
+ * as superfluous), linear time, no back references. */
 #ifndef ATTORN_DELEGATION_BOUNDS_H
 #define ATTORN_DELEGATION_BOUNDS_H
 
@@ -45,6 +46,8 @@ typedef enum {
 
 typedef struct {
 	str_t arg; /* RFC 6901 pointer */
+	const str_t *segments; /* of the pointer, unescaped */
+	size_t n_segments;
 	delegation_kind_t kind;
 	str_t text; /* path_under: path; matches: pattern */
 	const str_t *values; /* equals, one_of: RFC 8785 forms; url_in, host_is: strings */

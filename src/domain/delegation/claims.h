@@ -26,17 +26,18 @@ typedef struct {
 	uint8_t action_digest[DELEGATION_DIGEST_BYTES];
 } delegation_claims_t;
 
-/* Writes canonical claims JSON. CHECK-free: ERR_VALUE when the struct breaks a rule that
+/* Writes canonical claims JSON. ERR_VALUE when the struct breaks a rule that
  * delegation_claims_read would refuse, so that nothing unreadable is ever minted. */
 MUST err_t delegation_claims_write(arena_t *a, const delegation_claims_t *c, str_t *out_json);
 /* Reads claims whose signature is verified. Strict: unknown, missing or repeated members, an aud array,
- * act without iss, exp - iat above the limits, a capability with items in another form: all refuse with
- * ERR_TOKEN and the reason in diag. Does not look at the clock, issuer or audience: that is the
- * caller's (jose), once. */
+ * act without iss, exp - iat above the limits, items for another server than aud, a capability whose
+ * items do not all bind the same digest: all refuse with ERR_TOKEN and the reason in diag. Does not look
+ * at the clock, issuer or audience: that is the caller's (jose), once. */
 MUST err_t delegation_claims_read(arena_t *a, str_t json, delegation_claims_t *out, diag_t *diag);
-/* Checks a token minted from another one: iss, sub, client_id, txn, grant, aud the same, actors the
+/* Checks a token minted from another one: iss, sub, client_id, txn, grant, aud, cnf the same, actors the
  * same (P4), exp not later, scope a subset, items narrower, direction and assurance not higher.
- * ERR_BOUNDS, with what is wider in diag. */
+ * ERR_BOUNDS, with what is wider in diag. An autonomous agent has no grant and so no items to compare:
+ * scope and policy alone bind it. */
 MUST err_t delegation_claims_narrow(const delegation_claims_t *parent, const delegation_claims_t *child,
 	diag_t *diag);
 

@@ -44,11 +44,11 @@ void delegation_grant_digest(str_t document, uint8_t out[32]);
 MUST err_t delegation_grant_render(arena_t *a, const delegation_grant_t *g, str_t *out_text);
 void delegation_render_digest(str_t text, uint8_t out[32]);
 
-/* Signs and verifies. sig: 64 raw bytes. jkt: RFC 7638 thumbprint of `key` (b64url), compared with the
- * document's delegator.key. Every mismatch is ERR_GRANT_SIGNATURE. */
+/* Signs and verifies. sig: 64 raw bytes. The key's thumbprint must be the document's delegator.key.
+ * Every mismatch is ERR_GRANT_SIGNATURE. Whose key it is, is the caller's to know (P99). */
 MUST err_t delegation_grant_sign(arena_t *a, const crypto_key_t *key, str_t document, str_t *out_sig);
 MUST err_t delegation_grant_verify(arena_t *a, str_t document, const delegation_grant_t *g,
-	const crypto_pub_t *key, str_t jkt, str_t sig);
+	const crypto_pub_t *key, str_t sig);
 /* Checks a child against its parent: names it by id and digest, delegated by the parent's agent, same
  * issuer, lives inside it, one level less deep, narrower in every bound. ERR_BOUNDS, ERR_DEPTH. */
 MUST err_t delegation_grant_child_check(const delegation_grant_t *parent, str_t parent_document,
@@ -66,10 +66,11 @@ typedef struct {
 MUST err_t delegation_verb_build(arena_t *a, const delegation_verb_t *v, str_t *out_document);
 MUST err_t delegation_verb_parse(arena_t *a, str_t document, delegation_verb_t *out, diag_t *diag);
 MUST err_t delegation_verb_sign(arena_t *a, const crypto_key_t *key, str_t document, str_t *out_sig);
-/* Checks signature and content against the request at hand: issuer, verb, body, key and time (skew_s on
- * both sides). All failures are ERR_LOGIN; the nonce is the caller's to spend. */
+/* verify: signature, and that the key's thumbprint is `by`. check: content against the request at hand:
+ * issuer, verb, exact body bytes, time (skew_s on both sides). All failures are ERR_LOGIN; both are
+ * needed, and the nonce is the caller's to spend. */
 MUST err_t delegation_verb_verify(arena_t *a, str_t document, const delegation_verb_t *v,
-	const crypto_pub_t *key, str_t jkt, str_t sig);
+	const crypto_pub_t *key, str_t sig);
 MUST err_t delegation_verb_check(const delegation_verb_t *v, str_t iss, str_t verb, str_t body,
 	int64_t now_unix_s, int64_t skew_s);
 

@@ -10,8 +10,8 @@ enum {
 	DELEGATION_CLAIMS_BYTES_MAX = 16 * 1024, /* claims of one token; the token must fit a header line */
 
 	/* bounds */
-	DELEGATION_SCOPES_MAX = 64, /* scope tokens of one list */
-	DELEGATION_SCOPE_BYTES_MAX = 4096, /* of the whole list: it stands in a token */
+	DELEGATION_SCOPES_MAX = 256, /* scope tokens of one list; a user may hold many permissions */
+	DELEGATION_SCOPE_BYTES_MAX = 8192, /* of the whole list */
 	DELEGATION_ITEMS_MAX = 64, /* authorization_details of one document */
 	DELEGATION_CONSTRAINTS_MAX = 32, /* of one item */
 	DELEGATION_VALUES_MAX = 64, /* members of one_of, url_in, host_is */
@@ -26,20 +26,20 @@ enum {
 	DELEGATION_METHOD_BYTES_MAX = 16,
 	DELEGATION_TARGET_BYTES_MAX = 2048, /* path?query of an HTTP request */
 	DELEGATION_POINTER_BYTES_MAX = 256, /* JSON pointer of a constraint */
+	DELEGATION_SEGMENTS_MAX = 16, /* of one pointer */
 	DELEGATION_ID_BYTES_MAX = 255, /* SPIFFE ID (2048 in the standard; our grammar needs less) */
 	DELEGATION_SUBJECT_BYTES_MAX = 255,
 	DELEGATION_TOKEN_ID_BYTES_MAX = 64, /* jti, txn, grant */
 	DELEGATION_PATH_BYTES_MAX = 4096, /* an argument held against path_under: PATH_MAX */
-	DELEGATION_STRING_BYTES_MAX = 64 * 1024, /* an argument held against `matches` */
+	DELEGATION_STRING_BYTES_MAX = 16 * 1024, /* an argument held against `matches` */
 
 	/* arguments of one call */
-	DELEGATION_ARGS_BYTES_MAX = 4 << 20, /* the gateway's body limit */
 	DELEGATION_ARGS_DEPTH_MAX = 32,
 	DELEGATION_ARGS_NODES_MAX = 16384, /* constraints x nodes stays below 10 ms */
 
 	/* patterns */
 	DELEGATION_PATTERN_BYTES_MAX = 256,
-	DELEGATION_PATTERN_STATES_MAX = 1024, /* states x bytes is the cost of a match: 64 Mi steps at worst */
+	DELEGATION_PATTERN_STATES_MAX = 1024, /* states x bytes is the cost of a match: 16 Mi steps at worst */
 	DELEGATION_PATTERN_REPEAT_MAX = 255, /* {m,n} */
 	DELEGATION_PATTERN_DEPTH_MAX = 16, /* groups in groups */
 
