@@ -396,7 +396,7 @@ void conn_sweep(conn_t *c, uint64_t now_ms)
 	if (c->phase == CONN_SERVING) {
 		net_exchange_t *x = c->x;
 
-		if (x && x->sse && exchange_is_between_events(x) && now_ms - x->chunk_ms >= NET_SSE_IDLE_MS) {
+		if (x && x->sse && exchange_is_between_events(x) && now_ms - x->chunk_ms >= c->server->o.sse_idle_ms) {
 			(void)!net_reply_chunk(x, comment); /* a lost peer is told by its own way */
 		}
 		return;

@@ -61,7 +61,7 @@ typedef struct {
 	mode_t unix_mode; /* 0 means 0600 */
 	size_t head_bytes_max, body_bytes_max; /* 0: default of limits.h, here and below */
 	uint32_t connections_max;
-	uint32_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
+	uint32_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms, sse_idle_ms;
 	net_handler_fn handler;
 	void *owner; /* handed to the handler */
 } net_server_options_t;
@@ -146,7 +146,7 @@ void net_sse_begin(net_exchange_t *x, net_headers_t extra);
  * is split at line ends. Errors as net_reply_chunk. */
 MUST err_t net_sse_event(net_exchange_t *x, str_t event, str_t id, str_t data);
 MUST err_t net_sse_comment(net_exchange_t *x, str_t text);
-/* For a stream begun with net_reply_begin: a comment after NET_SSE_IDLE_MS of silence, between events. */
+/* For a stream begun with net_reply_begin: a comment after sse_idle_ms of silence, between events. */
 void net_sse_keep_alive(net_exchange_t *x);
 
 /* ---- client ------------------------------------------------------------------------------------

@@ -1,16 +1,32 @@
 /* reply.c: from status, headers and bytes to what goes on the wire, once per request. */
 #include "engine/net/server_int.h"
 
-static str_t status_reason(int status)
+static str_t status_name(int status)
 {
 	switch (status) {
+	case 200:
+		return STR("OK");
 #define XX(num, name, string)                                                                      \
-	case num:                                                                                  \
+	case num == 200 ? -1 : num:                                                                \
 		return STR(#string);
 		HTTP_STATUS_MAP(XX)
 #undef XX
 	default:
-		return STR("Unknown");
+		return STR("UNKNOWN");
+	}
+}
+
+/* NOT_FOUND -> Not Found, for people who read traces. */
+static void reason_add(buf_t *b, int status)
+{
+	str_t name = status_name(status);
+	bool first = true;
+
+	for (size_t i = 0; i < name.n; i++) {
+		char c = name.p[i];
+
+		buf_byte(b, c == '_' ? ' ' : (char)(first || status == 200 || c < 'A' ? c : c - 'A' + 'a'));
+		first = c == '_';
 	}
 }
 
@@ -83,7 +99,7 @@ static void head_start(net_server_t *s, int status)
 
 	buf_clear(b);
 	buf_printf(b, "HTTP/1.1 %d ", status);
-	buf_add(b, status_reason(status));
+	reason_add(b, status);
 	buf_add(b, STR("\r\n"));
 	header_add(b, STR("Date"), date_now(s));
 	header_add(b, STR("X-Content-Type-Options"), STR("nosniff"));
@@ -263,12 +279,13 @@ size_t net_reply_pending_bytes(const net_exchange_t *x)
 void reply_refusal(conn_t *c, int status)
 {
 	buf_t *b = &c->server->head;
-	str_t reason = status_reason(status);
 
 	head_start(c->server, status);
 	header_add(b, STR("Cache-Control"), STR("no-store"));
 	header_add(b, STR("Content-Type"), STR("text/plain"));
-	buf_printf(b, "Content-Length: %zu\r\nConnection: close\r\n\r\n%.*s\n", reason.n + 1, STR_ARG(reason));
+	buf_printf(b, "Content-Length: %zu\r\nConnection: close\r\n\r\n", status_name(status).n + 1);
+	reason_add(b, status);
+	buf_byte(b, '\n');
 	str_t text = buf_str(b);
 	conn_send(c, &text, 1);
 }

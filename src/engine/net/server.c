@@ -231,6 +231,7 @@ static net_server_options_t options_filled(const net_server_options_t *o)
 	f.body_timeout_ms = ms_or(o->body_timeout_ms, NET_BODY_TIMEOUT_MS);
 	f.idle_timeout_ms = ms_or(o->idle_timeout_ms, NET_IDLE_TIMEOUT_MS);
 	f.write_timeout_ms = ms_or(o->write_timeout_ms, NET_WRITE_TIMEOUT_MS);
+	f.sse_idle_ms = ms_or(o->sse_idle_ms, NET_SSE_IDLE_MS);
 	CHECK(f.handler && f.head_bytes_max <= NET_HEAD_BYTES_MAX && f.body_bytes_max <= NET_BODY_BYTES_MAX &&
 		f.connections_max <= NET_CONNECTIONS_MAX);
 	return f;
