@@ -57,6 +57,18 @@ err_t store_source_last(store_txn_t *t, int64_t src, int64_t *out_n)
 	return query_one_int(&q, out_n);
 }
 
+err_t store_source_gapless(store_txn_t *t, bool *out)
+{
+	AUTO(query_close) query_t q = { 0 };
+	bool gap;
+
+	TRY(query_open(t, "SELECT 1 FROM source s WHERE s.n <>"
+			  " (SELECT count(*) FROM entry e WHERE e.src = s.src) LIMIT 1", &q));
+	TRY(query_step(&q, &gap));
+	*out = !gap;
+	return OK;
+}
+
 err_t store_entry_append(store_txn_t *t, const store_entry_t *e)
 {
 	AUTO(query_close) query_t q = { 0 };

@@ -19,6 +19,8 @@ typedef struct {
 MUST err_t store_source_open(store_txn_t *t, str_t id, int64_t *out_src);
 /* Draws the next number of a producer, first 1; undone with the transaction, so gapless. */
 MUST err_t store_source_next(store_txn_t *t, int64_t src, int64_t *out_n);
+/* False when some producer has numbers without a record: rows were taken away. */
+MUST err_t store_source_gapless(store_txn_t *t, bool *out);
 MUST err_t store_source_last(store_txn_t *t, int64_t src, int64_t *out_n);
 /* Appends; seq and idx are ignored. ERR_EXISTS when the rid is known. */
 MUST err_t store_entry_append(store_txn_t *t, const store_entry_t *entry);

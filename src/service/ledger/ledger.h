@@ -81,7 +81,8 @@ MUST err_t ledger_verify_store(store_txn_t *t, const merkle_vkey_t *log, ledger_
 
 /* The story of one call, for `attorn explain` and GET /explain/RID, as one JSON object:
  * {rid, record, index, opened{path: value}, outcome{rid, record, index, opened}|null, open: bool,
- *  grants[{id, user, agent, depth, iat, exp, revoked, uses_left, doc, record, index}]}.
+ *  grants[{id, user, user_name, agent, agent_name, depth, iat, exp, revoked|null, uses_left|null,
+ *          doc, sig, key, record}]}: the grant used first, the root last.
  * `rid`: of an attempt or a decision; the rid of an outcome leads to its attempt. ERR_NOT_FOUND. */
 MUST err_t ledger_explain(const ledger_t *l, store_txn_t *t, arena_t *a, str_t rid, str_t *out_json);
 

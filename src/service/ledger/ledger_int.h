@@ -1,0 +1,69 @@
+/* ledger_int.h: what the files of this room share. */
+#ifndef ATTORN_LEDGER_INT_H
+#define ATTORN_LEDGER_INT_H
+
+#include "pure/codec/codec.h"
+#include "pure/crypto/crypto.h"
+#include "service/ledger/ledger.h"
+
+struct ledger {
+	char name[MERKLE_NAME_BYTES_MAX + 1]; /* what signer.vkey.name borrows */
+	char source[LEDGER_ID_BYTES_MAX];
+	str_t source_id;
+	int64_t src; /* its number in the store */
+	merkle_signer_t signer;
+	secret_t kek;
+	int64_t fence; /* raised at our start: a later process raises it again and ends us */
+};
+
+/* ---- record.c ---- */
+
+/* What the authority adds to a record. */
+typedef struct {
+	str_t source;
+	int64_t n;
+	merkle_checkpoint_t after; /* last signed head at this moment */
+} record_origin_t;
+
+/* A commitment that replaced a plain text. */
+typedef struct {
+	str_t path, key, value; /* key: 32 bytes */
+} record_opening_t;
+enum { RECORD_OPENINGS_MAX = 4 };
+typedef struct {
+	str_t leaf; /* JCS-S */
+	record_opening_t opening[RECORD_OPENINGS_MAX];
+	size_t n_openings;
+} record_built_t;
+
+/* Checks the body against the members its type may have and writes the leaf. `keys`: random bytes,
+ * one key for each commitment. */
+MUST err_t record_build(arena_t *a, const ledger_record_t *r, const record_origin_t *origin,
+			const uint8_t keys[RECORD_OPENINGS_MAX][LEDGER_COMMIT_KEY_BYTES],
+			record_built_t *out);
+str_t record_time(arena_t *a, int64_t unix_us); /* RFC 3339 UTC with microseconds */
+
+/* ---- openings.c ---- */
+MUST err_t opening_seal(const ledger_t *l, store_txn_t *t, arena_t *a, str_t rid,
+			const record_opening_t *o);
+/* The value behind a commitment, checked against it; ERR_NOT_FOUND when it was erased. */
+MUST err_t opening_value(const ledger_t *l, store_txn_t *t, arena_t *a, str_t rid, str_t path,
+			 str_t commitment, str_t *out_value);
+
+/* ---- line.c: one line of an export ---- */
+str_t line_record(arena_t *a, uint64_t index, str_t leaf, const merkle_hash_t *hash,
+		  const merkle_proof_t *proof); /* proof NULL: none */
+str_t line_head(arena_t *a, str_t note);
+typedef struct {
+	bool is_head;
+	str_t note; /* of a head */
+	uint64_t index;
+	str_t leaf;
+	merkle_hash_t hash;
+	bool has_proof;
+	merkle_proof_t proof;
+} line_t;
+/* Strict: exactly the bytes that line_record or line_head would write. ERR_SYNTAX and its kin. */
+MUST err_t line_parse(arena_t *a, str_t line, line_t *out);
+
+#endif

@@ -1,0 +1,352 @@
+/* ledger: appending, sequencing, exporting, explaining; and who is told no. */
+#include "harness.h"
+
+static err_t entry_get(store_txn_t *t, void *self)
+{
+	store_entry_t *e = self;
+	arena_t *a = *(arena_t **)e->leaf.p;
+
+	return store_entry_by_rid(t, a, e->rid, e);
+}
+
+static store_entry_t entry(log_t *g, str_t rid)
+{
+	store_entry_t e = { .rid = rid, .leaf = str_bytes(&g->w->a, sizeof(arena_t *)) };
+
+	assert_int_equal(store_read(g->w->store, entry_get, &e), OK);
+	return e;
+}
+
+static void a_record_is_canonical_and_says_who_and_when(void **state)
+{
+	log_t *g = *state;
+	str_t rid = rid_of(g->w->a, 0), text;
+	const json_t *leaf;
+	merkle_hash_t h;
+	store_entry_t e;
+	uint64_t n;
+
+	assert_int_equal(append(g, LEDGER_ATTEMPT, rid, ATTEMPT_BODY), OK);
+	e = entry(g, rid);
+	assert_true(jcs_s_canonical(g->w->a, e.leaf));
+	h = merkle_leaf_hash(e.leaf);
+	assert_true(str_eq(e.leaf_hash, merkle_hash_str(&h)));
+	assert_int_equal(json_parse_object(g->w->a, e.leaf, &leaf, NULL), OK);
+	assert_true(json_is_str(json_get(leaf, STR("v")), STR("attorn-record/1")));
+	assert_true(json_is_str(json_get(leaf, STR("type")), STR("attempt")));
+	assert_true(json_is_str(json_get(leaf, STR("enf")), STR("allow")));
+	assert_true(json_is_str(json_get(leaf, STR("rid")), rid));
+	assert_true(json_is_str(json_get(leaf, STR("ts")), STR("2026-11-22T06:21:52.123456Z")));
+	assert_true(json_is_str(json_pointer(leaf, STR("/src/id")), STR(SOURCE)));
+	assert_int_equal(json_u64(json_pointer(leaf, STR("/src/n")), 10, &n), OK);
+	assert_int_equal(n, 1);
+	assert_int_equal(json_u64(json_pointer(leaf, STR("/after/size")), 10, &n), OK);
+	assert_int_equal(n, 0);
+	/* a digest of low entropy is committed to, never shown */
+	assert_int_equal(json_str(json_pointer(leaf, STR("/act/args")), &text), OK);
+	assert_true(str_starts(text, STR("hmac-256:")) && text.n == 9 + 64);
+	assert_false(str_contains(e.leaf, STR("sha-256:aa")));
+	assert_false(str_contains(e.leaf, STR("sha-256:bb")));
+}
+
+static void members_are_checked(void **state)
+{
+	static const struct {
+		ledger_type_t type;
+		const char *body;
+		err_t err;
+	} bad[] = {
+		{ LEDGER_OUTCOME, "{\"of\":\"x\",\"status\":\"success\",\"prompt\":\"hi\"}", ERR_UNKNOWN_MEMBER },
+		{ LEDGER_OUTCOME, "{\"of\":\"x\"}", ERR_MISSING_MEMBER },
+		{ LEDGER_OUTCOME, "{\"of\":\"x\",\"status\":1}", ERR_VALUE },
+		{ LEDGER_OUTCOME, "{\"of\":\"x\",\"status\":\"success\",\"rid\":\"mine\"}", ERR_UNKNOWN_MEMBER },
+		{ LEDGER_OUTCOME, "{\"of\":\"x\",\"status\":\"success\",\"src\":{}}", ERR_UNKNOWN_MEMBER },
+		{ LEDGER_OUTCOME, "{\"of\":\"x\",\"status\":\"success\",\"enf\":\"allow\"}", ERR_UNKNOWN_MEMBER },
+		{ LEDGER_OUTCOME, "{\"of\":\"x\",\"status\":\"success\",\"ms\":1.5}", ERR_NUMBER },
+		{ LEDGER_OUTCOME, "{\"of\":\"x\",\"of\":\"y\",\"status\":\"success\"}", ERR_DUPLICATE },
+		{ LEDGER_OUTCOME, "[]", ERR_VALUE },
+		{ LEDGER_OUTCOME, "{\"of\":", ERR_SYNTAX },
+		{ LEDGER_ATTEMPT, "{\"act\":{\"op\":\"x\"}}", ERR_MISSING_MEMBER },
+		{ LEDGER_ATTEMPT, "{\"act\":{\"Op\":\"x\"},\"chain\":[]}", ERR_VALUE }, /* not a JCS-S key */
+		{ LEDGER_GRANT, "{\"late\":true}", ERR_UNKNOWN_MEMBER },
+		{ LEDGER_REFUSALS, "{\"counts\":{},\"late\":true}", ERR_UNKNOWN_MEMBER },
+	};
+	log_t *g = *state;
+	buf_t big;
+	const char *cbig;
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		err_t err = append(g, bad[i].type, rid_of(g->w->a, i), bad[i].body);
+
+		if (err != bad[i].err) {
+			fail_msg("case %zu: %s", i, err_info(err)->name);
+		}
+	}
+	assert_int_equal(append(g, LEDGER_START, STR("not-a-ulid"), "{}"), ERR_VALUE);
+	buf_init(&big, 1 << 20);
+	buf_add(&big, STR("{\"of\":\"x\",\"status\":\"success\",\"code\":\""));
+	for (int i = 0; i < LEDGER_LEAF_BYTES_MAX; i++) {
+		buf_byte(&big, 'x');
+	}
+	buf_add(&big, STR("\"}"));
+	assert_int_equal(arena_cstr(g->w->a, buf_str(&big), &cbig), OK);
+	assert_int_equal(append(g, LEDGER_OUTCOME, rid_of(g->w->a, 0), cbig), ERR_LIMIT);
+	buf_done(&big);
+
+	/* none of them left a number behind */
+	assert_int_equal(append(g, LEDGER_START, rid_of(g->w->a, 99), "{\"version\":\"1\"}"), OK);
+	assert_int_equal(entry(g, rid_of(g->w->a, 99)).n, 1);
+	assert_int_equal(append(g, LEDGER_START, rid_of(g->w->a, 99), "{}"), ERR_EXISTS);
+}
+
+static void commitments_as_the_vectors_say(void **state)
+{
+	AUTO(arena_free) arena_t *a = arena_open();
+	const char *root = getenv("ATTORN_ROOT");
+	char path[512], *text = heap_alloc(1 << 16);
+	const json_t *doc, *list;
+	size_t n, count = 0;
+	FILE *f;
+
+	(void)state;
+	(void)snprintf(path, sizeof(path), "%s/tests/vectors/ledger/digests.json", root ? root : "..");
+	f = fopen(path, "rb");
+	assert_non_null(f);
+	n = fread(text, 1, 1 << 16, f);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(json_parse_object(a, str_bytes(text, n), &doc, NULL), OK);
+	assert_int_equal(json_need_arr(doc, STR("commitments"), 10, &list), OK);
+	for (const json_t *c = json_first(list); c; c = json_next(c)) {
+		str_t p, key, value, want;
+		uint8_t bytes[32];
+
+		assert_int_equal(json_need_str(c, STR("path"), 100, &p), OK);
+		assert_int_equal(json_need_str(c, STR("key"), 64, &key), OK);
+		assert_int_equal(json_need_str(c, STR("value_utf8"), 1000, &value), OK);
+		assert_int_equal(json_need_str(c, STR("commitment"), 100, &want), OK);
+		assert_int_equal(hex_dec_exact(key, bytes, 32), OK);
+		assert_true(str_eq(ledger_commit(a, bytes, p, value), want));
+		count++;
+	}
+	assert_int_equal(count, json_count(list));
+	assert_true(count >= 2);
+	heap_free(text);
+}
+
+static err_t head_run(store_txn_t *t, void *self)
+{
+	log_t *g = self;
+	merkle_checkpoint_t c, opened;
+	str_t note;
+
+	TRY(ledger_head(t, g->w->a, &note, &c));
+	TRY(merkle_checkpoint_open(g->w->a, note, ledger_vkey(g->l), &opened));
+	assert_int_equal(opened.size, c.size);
+	assert_int_equal(c.size, g->made);
+	return OK;
+}
+
+static void heads_grow_and_survive_a_restart(void **state)
+{
+	log_t *g = *state;
+	diag_t diag = { 0 };
+	verify_t v = { 0 };
+
+	assert_int_equal(store_read(g->w->store, head_run, g), OK);
+	log_fill(g, 300);
+	assert_int_equal(store_read(g->w->store, head_run, g), OK);
+	log_fill(g, 1);
+	ledger_close(g->l);
+	g->l = NULL;
+	world_reopen(g->w);
+	if (log_try_open(g, &diag) != OK) {
+		fail_msg("%s", diag.text);
+	}
+	assert_int_equal(store_read(g->w->store, head_run, g), OK);
+	log_fill(g, 5);
+	assert_int_equal(entry(g, rid_of(g->w->a, 305)).n, 306); /* gapless over the restart */
+	v.log = ledger_vkey(g->l);
+	assert_int_equal(store_read(g->w->store, verify_run, &v), OK);
+	assert_true(v.report.whole && v.report.head_ok);
+	assert_int_equal(v.report.records, 306);
+}
+
+static void an_older_process_is_fenced_off(void **state)
+{
+	log_t *g = *state;
+	ledger_sequence_t old = { .ledger = g->l };
+	ledger_t *first = g->l;
+
+	assert_int_equal(log_try_open(g, NULL), OK); /* a second process takes the log over */
+	assert_int_equal(append(g, LEDGER_START, rid_of(g->w->a, 0), "{}"), OK);
+	assert_int_equal(store_write(g->w->store, ledger_sequence, &old), ERR_CONFLICT);
+	g->made = 1;
+	log_fill(g, 2);
+	ledger_close(first);
+}
+
+static void a_foreign_key_is_refused(void **state)
+{
+	log_t *g = *state;
+	crypto_key_t *mine = g->key;
+	ledger_t *l = g->l;
+	diag_t diag = { 0 };
+
+	log_fill(g, 3);
+	assert_int_equal(crypto_key_generate(CRYPTO_KEY_ED25519, &g->key), OK);
+	assert_int_equal(log_try_open(g, &diag), ERR_LEDGER_DAMAGED);
+	assert_non_null(strstr(diag.text, "not signed"));
+	crypto_key_free(g->key);
+	g->key = mine;
+	g->l = l;
+}
+
+static void exports_verify_whole_and_in_part(void **state)
+{
+	static const struct {
+		uint64_t from, to;
+	} parts[] = { { 0, 5 }, { 5, 6 }, { 64, 300 }, { 299, 300 }, { 1, UINT64_MAX } };
+	log_t *g = *state;
+	ledger_report_t r;
+	buf_t text;
+
+	assert_int_equal(log_text(g, 0, UINT64_MAX, &text), OK); /* an empty log has a head too */
+	assert_int_equal(text_verify(ledger_vkey(g->l), buf_str(&text), &r), OK);
+	assert_int_equal(r.records, 0);
+	buf_done(&text);
+	log_fill(g, 300);
+	assert_int_equal(log_text(g, 0, UINT64_MAX, &text), OK);
+	assert_int_equal(text_verify(ledger_vkey(g->l), buf_str(&text), &r), OK);
+	assert_true(r.whole && r.records == 300 && r.head.size == 300);
+	buf_done(&text);
+	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+		assert_int_equal(log_text(g, parts[i].from, parts[i].to, &text), OK);
+		assert_int_equal(text_verify(ledger_vkey(g->l), buf_str(&text), &r), OK);
+		assert_false(r.whole);
+		assert_int_equal(r.first_index, parts[i].from);
+		buf_done(&text);
+	}
+	assert_int_equal(log_text(g, 300, UINT64_MAX, &text), ERR_VALUE);
+	buf_done(&text);
+	assert_int_equal(log_text(g, 7, 7, &text), ERR_VALUE);
+	buf_done(&text);
+}
+
+/* Lines taken away, repeated, swapped; another head; no head. */
+static void exports_that_lie_are_refused(void **state)
+{
+	log_t *g = *state;
+	AUTO(arena_free) arena_t *a = arena_new_capped(16 << 20);
+	buf_t text, lie;
+	str_t rest, line[12];
+	ledger_report_t r;
+	merkle_vkey_t other = *ledger_vkey(g->l);
+	size_t n = 0;
+
+	log_fill(g, 10);
+	assert_int_equal(log_text(g, 0, UINT64_MAX, &text), OK);
+	rest = buf_str(&text);
+	while (n < 11 && str_split(&rest, '\n', &line[n])) {
+		n++;
+	}
+	assert_int_equal(n, 11);
+	for (int lying = 0; lying < 6; lying++) {
+		buf_init(&lie, 1 << 20);
+		for (size_t i = 0; i < 11; i++) {
+			size_t at = i;
+
+			if ((lying == 0 && i == 4) || (lying == 1 && i == 9) || (lying == 2 && i == 10)) {
+				continue; /* in the middle, at the end, the head */
+			}
+			if (lying == 3 && (i == 2 || i == 3)) {
+				at = 5 - i; /* swapped */
+			}
+			buf_add(&lie, line[at]);
+			buf_byte(&lie, '\n');
+			if ((lying == 4 && i == 4) || (lying == 5 && i == 10)) {
+				buf_add(&lie, line[i == 10 ? 0 : at]); /* repeated; more behind the head */
+				buf_byte(&lie, '\n');
+			}
+		}
+		assert_int_equal(text_verify(ledger_vkey(g->l), buf_str(&lie), &r), ERR_LEDGER_DAMAGED);
+		assert_true(r.why[0] != '\0');
+		assert_false(r.whole);
+		buf_done(&lie);
+	}
+	other.key[3] ^= 1;
+	assert_int_equal(text_verify(&other, buf_str(&text), &r), ERR_LEDGER_DAMAGED);
+	assert_false(r.head_ok);
+	buf_done(&text);
+}
+
+typedef struct {
+	log_t *g;
+	str_t rid, json;
+} explain_t;
+
+static err_t explain_run(store_txn_t *t, void *self)
+{
+	explain_t *x = self;
+
+	return ledger_explain(x->g->l, t, x->g->w->a, x->rid, &x->json);
+}
+
+static err_t story_run(store_txn_t *t, void *self)
+{
+	log_t *g = self;
+	store_grant_t root = grant_of("G0", NULL, 3);
+	store_attempt_t at = { .rid = rid_of(g->w->a, 0), .req = STR("d"), .gateway = STR("gw"),
+		.route = STR("invoices"), .grant = STR("G0"), .deadline_ms = 1 };
+
+	TRY(seed_people(t));
+	TRY(store_grant_insert(t, &root));
+	TRY(store_attempt_insert(t, &at));
+	return store_attempt_close(t, at.rid, rid_of(g->w->a, 1));
+}
+
+static void explain_tells_the_story(void **state)
+{
+	log_t *g = *state;
+	str_t call = rid_of(g->w->a, 0), result = rid_of(g->w->a, 1);
+	explain_t x = { .g = g, .rid = call };
+	const json_t *s;
+	const char *body;
+
+	assert_int_equal(arena_cstr(g->w->a, arena_printf(g->w->a,
+		"{\"of\":\"%.*s\",\"status\":\"success\",\"ms\":7,\"resp\":\"sha-256:dd\"}",
+		STR_ARG(call)), &body), OK);
+	assert_int_equal(append(g, LEDGER_ATTEMPT, call, ATTEMPT_BODY), OK);
+	assert_int_equal(append(g, LEDGER_OUTCOME, result, body), OK);
+	assert_int_equal(store_write(g->w->store, story_run, g), OK);
+	for (int by_outcome = 0; by_outcome < 2; by_outcome++) {
+		x.rid = by_outcome ? result : call;
+		assert_int_equal(store_read(g->w->store, explain_run, &x), OK);
+		assert_int_equal(json_parse_object(g->w->a, x.json, &s, NULL), OK);
+		assert_true(json_is_str(json_get(s, STR("rid")), call));
+		assert_true(json_is_str(json_pointer(s, STR("/opened/act.args")), STR("sha-256:aa")));
+		assert_true(json_is_str(json_pointer(s, STR("/opened/act.digest")), STR("sha-256:bb")));
+		assert_true(json_is_str(json_pointer(s, STR("/outcome/record/status")), STR("success")));
+		assert_true(json_is_str(json_pointer(s, STR("/outcome/opened/resp")), STR("sha-256:dd")));
+		assert_true(json_is_str(json_pointer(s, STR("/grants/0/user_name")), STR("alice")));
+		assert_true(json_is_str(json_pointer(s, STR("/record/policy/rules/0")), STR("p1")));
+		assert_true(json_is_null(json_get(s, STR("index"))));
+	}
+	x.rid = rid_of(g->w->a, 77);
+	assert_int_equal(store_read(g->w->store, explain_run, &x), ERR_NOT_FOUND);
+	x.rid = STR("' OR 1=1");
+	assert_int_equal(store_read(g->w->store, explain_run, &x), ERR_NOT_FOUND);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, log_open, log_close)
+	const struct CMUnitTest tests[] = {
+		T(a_record_is_canonical_and_says_who_and_when), T(members_are_checked),
+		T(commitments_as_the_vectors_say), T(heads_grow_and_survive_a_restart),
+		T(an_older_process_is_fenced_off), T(a_foreign_key_is_refused),
+		T(exports_verify_whole_and_in_part), T(exports_that_lie_are_refused),
+		T(explain_tells_the_story),
+	};
+
+	return cmocka_run_group_tests_name("ledger", tests, NULL, NULL);
+}
