@@ -146,12 +146,17 @@ static void tell_data(net_call_t *call)
 	buf_clear(&call->held);
 }
 
-/* libcurl may hand over in here what it kept back; that is told in the next round. */
+/* libcurl may hand over in here what it kept back; that is told in the next round. When that fails
+ * (too large, say) nobody but this return value tells. */
 static void go_on(net_call_t *call)
 {
-	if (call->curl_paused && !call->paused && !call->finished) {
-		call->curl_paused = false;
-		curl_easy_pause(call->easy, CURLPAUSE_CONT);
+	if (!call->curl_paused || call->paused || call->finished) {
+		return;
+	}
+	call->curl_paused = false;
+	CURLcode code = curl_easy_pause(call->easy, CURLPAUSE_CONT);
+	if (code != CURLE_OK) {
+		call_finished(call, code);
 	}
 }
 
