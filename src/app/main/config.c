@@ -164,7 +164,7 @@ static err_t url_check(const char *text, const char *key, diag_t *diag)
 	url_t url;
 	str_t s = str_of(text);
 
-	if (url_parse(a, s, &url) != OK || str_ends(s, STR("/"))) {
+	if (url_parse(a, s, 0, &url) != OK || str_ends(s, STR("/"))) {
 		diag_set(diag, 0, 0, "%s: expected an http or https URL without trailing slash", key);
 		return ERR_CONFIG;
 	}
@@ -321,6 +321,7 @@ err_t config_paths(const char *root, config_paths_t *out, diag_t *diag)
 	p.data = below(p.root, "data");
 	p.database = below(p.data, "attorn.db");
 	p.kek = below(p.data, "kek");
+	p.started = below(p.data, "started"); /* there once the first start is whole */
 	p.reserve = below(p.data, "reserve");
 	p.run_dir = below(p.data, "run");
 	p.admin_socket = below(p.run_dir, "admin.sock");

@@ -25,7 +25,7 @@ typedef struct {
 /* Paths below the working directory W (wire.md 1). */
 typedef struct {
 	const char *root, *config, *keys_dir, *data, *database, *kek, *reserve, *run_dir, *admin_socket,
-		*internal_socket, *lock;
+		*internal_socket, *lock, *started;
 } config_paths_t;
 
 /* Fills the paths of working directory `root` (made absolute); ERR_CONFIG when a socket path would not

@@ -3,16 +3,26 @@
 #define ATTORN_MAIN_INT_H
 
 #include "app/main/config.h"
+#include "engine/flow/flow.h"
+#include "engine/store/store.h"
+#include "service/ledger/ledger.h"
+#include "service/vault/vault.h"
 
 /* Runs until SIGTERM; the exit status. */
 int up_supervise(const config_paths_t *paths, const config_t *config);
 /* True once both doors answered /health and the user was told so. */
 bool up_announce(const config_paths_t *paths, const config_t *config);
-/* First start: directories, configuration, KEK, store, operator key. OK when it is there already. */
+/* First start: directories, configuration, KEK, store, operator key; `out_new` tells whether it was. */
 MUST err_t first_start(const config_paths_t *paths, const char *operator_name, const char *passphrase_file,
-	diag_t *diag);
+	bool *out_new, diag_t *diag);
 int authority_run(const config_paths_t *paths, const config_t *config);
 int gateway_run(const config_paths_t *paths, const config_t *config);
+/* Opens the ledger of this store under the vault's key. `vault` must outlive it. */
+MUST err_t ledger_make(const config_t *config, vault_t *vault, store_t *store, ledger_t **out, diag_t *diag);
+/* Blocks SIGTERM and SIGINT in this thread and all it starts; ignores SIGPIPE. */
+void signals_block(void);
+/* Calls stop(arg) on the loop at the first of the two. */
+void stop_on_signal(loop_t *loop, void (*stop)(void *), void *arg);
 /* A line on stderr for a person: "attorn: FILE:LINE: text". */
 void complain(const char *file, const diag_t *diag, err_t e);
 

@@ -1,0 +1,129 @@
+/* gateway.c: the process in front of the tools: no store, no key, everything it knows comes by the feed. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "app/main/main_int.h"
+#include "app/main/metrics.h"
+#include "pure/codec/codec.h"
+#include "service/gateway/gateway.h"
+
+enum {
+	CPU_QUEUE_MAX = 256,
+	POOL_MAX = 256,
+	STOP_GRACE_MS = 5000, /* stdio servers get 2 s to read their end of file, 2 s after SIGTERM */
+};
+
+typedef struct {
+	const config_t *config;
+	loop_t *loop;
+	lane_t *cpu;
+	net_client_t *upstreams, *inside;
+	feed_client_t *feed;
+	admit_client_t *admit;
+	gateway_t *gateway;
+	net_server_t *door;
+	loop_timer_t stop_timer;
+} gate_t;
+
+static void handle(net_exchange_t *x, void *owner)
+{
+	gate_t *p = owner;
+	str_t path = net_path(x);
+
+	if (str_eq(path, STR("/health"))) {
+		bool ready = feed_client_fresh(p->feed);
+		net_reply_text(x, ready ? 200 : 503, STR("application/json"),
+			ready ? STR("{\"status\":\"ok\"}") : STR("{\"status\":\"waiting for the authority\"}"));
+	} else if (str_eq(path, STR("/metrics"))) {
+		metrics_reply(x, &(metrics_t){ p->loop, { p->cpu }, 1, p->door, "gateway" });
+	} else {
+		gateway_handle(p->gateway, x);
+	}
+}
+
+static void view_changed(void *owner)
+{
+	gate_t *p = owner;
+
+	if (p->gateway) {
+		gateway_view_changed(p->gateway);
+	}
+}
+
+static void grant_revoked(str_t grant, void *owner)
+{
+	gate_t *p = owner;
+
+	if (p->gateway) {
+		gateway_grant_revoked(p->gateway, grant);
+	}
+}
+
+static err_t inside_open(gate_t *p, const config_paths_t *paths, str_t instance)
+{
+	char via[400];
+	feed_client_deps_t feed = { p->loop, p->inside, p->cpu, paths->internal_socket, instance, view_changed,
+		grant_revoked, p };
+
+	snprintf(via, sizeof(via), "spiffe://%s/attorn/gateway/1", p->config->trust_domain);
+	admit_client_deps_t admit = { p->loop, p->inside, paths->internal_socket, instance,
+		str_of(heap_cstr(str_of(via))) };
+	TRY(feed_client_new(&feed, &p->feed));
+	return admit_client_new(&admit, &p->admit);
+}
+
+static err_t gate_open(gate_t *p, const config_paths_t *paths, diag_t *diag)
+{
+	static char instance[33]; /* hex of 16 bytes, new at each start */
+	AUTO(arena_free) arena_t *a = arena_open();
+	uint8_t id[16];
+
+	crypto_random(id, sizeof(id));
+	memcpy(instance, hex_enc(a, str_bytes(id, sizeof(id))).p, 32);
+	TRY(net_client_open(p->loop, POOL_MAX, &p->upstreams));
+	TRY(net_client_open(p->loop, POOL_MAX, &p->inside));
+	TRY(inside_open(p, paths, str_of(instance)));
+	gateway_deps_t deps = { .loop = p->loop, .net = p->upstreams, .cpu = p->cpu, .feed = p->feed,
+		.admit = p->admit, .url = str_of(p->config->gateway_url), .issuer = str_of(p->config->issuer),
+		.trust_domain = str_of(p->config->trust_domain), .instance = str_of(instance),
+		.allow_origins = p->config->allow_origins, .n_allow_origins = p->config->allow_origins_count,
+		.body_bytes_max = p->config->body_bytes_max };
+	TRY(gateway_new(&deps, &p->gateway));
+	net_server_options_t o = { .address = str_of(p->config->gateway_host), .port = p->config->gateway_port,
+		.reuse_port = true, .body_bytes_max = p->config->body_bytes_max, .handler = handle, .owner = p };
+	return net_server_open(p->loop, &o, &p->door, diag);
+}
+
+static void stop_now(void *arg)
+{
+	loop_stop(((gate_t *)arg)->loop);
+}
+
+static void stop_begin(void *arg)
+{
+	gate_t *p = arg;
+
+	net_server_stop(p->door);
+	flow_cancel_all(p->loop, ERR_CANCELLED);
+	gateway_close(p->gateway, stop_now, p);
+	loop_timer_start(p->loop, &p->stop_timer, STOP_GRACE_MS, stop_now, p);
+}
+
+int gateway_run(const config_paths_t *paths, const config_t *config)
+{
+	gate_t *p = heap_new(gate_t);
+	diag_t diag = { 0 };
+
+	p->config = config;
+	p->loop = loop_new();
+	p->cpu = lane_new(p->loop, &(lane_spec_t){ .name = "cpu", .threads = 1, .queue_max = CPU_QUEUE_MAX });
+	err_t e = gate_open(p, paths, &diag);
+	if (e != OK) {
+		complain("gateway", &diag, e);
+		return 1;
+	}
+	stop_on_signal(p->loop, stop_begin, p);
+	log_kv(LVL_INFO, "gateway.up", kv_c("url", config->gateway_url));
+	loop_run(p->loop);
+	return 0; /* everything goes with the process: it owns nothing durable */
+}

@@ -1,0 +1,17 @@
+/* metrics.h: Prometheus text of what loop, lanes, flows and server count. */
+#ifndef ATTORN_MAIN_METRICS_H
+#define ATTORN_MAIN_METRICS_H
+
+#include "engine/net/net.h"
+
+typedef struct {
+	loop_t *loop;
+	lane_t *lanes[4];
+	size_t n_lanes;
+	const net_server_t *door;
+	const char *process; /* label */
+} metrics_t;
+
+void metrics_reply(net_exchange_t *x, const metrics_t *m);
+
+#endif

@@ -1,0 +1,163 @@
+/* start.c: the first start of a working directory, and the word that everything is up. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "app/api/api.h"
+#include "app/cli/cli.h"
+#include "app/main/main_int.h"
+
+static err_t folder_make(const char *path, diag_t *diag)
+{
+	if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+		diag_set(diag, 0, 0, "%s: %s", path, strerror(errno));
+		return ERR_IO;
+	}
+	return OK;
+}
+
+static err_t folders_make(const config_paths_t *p, diag_t *diag)
+{
+	TRY(folder_make(p->keys_dir, diag));
+	TRY(folder_make(p->data, diag));
+	return folder_make(p->run_dir, diag);
+}
+
+/* The operator's key belongs to a person: sealed by a passphrase that attorn does not keep. */
+static err_t operator_key(const config_paths_t *p, const char *name, const char *passphrase_file,
+	crypto_pub_t *out, diag_t *diag)
+{
+	AUTO(arena_free) arena_t *a = arena_open();
+	AUTO(secret_done) secret_t passphrase = { 0 };
+	char path[4096], jwk[512];
+
+	snprintf(path, sizeof(path), "%s/%s.key", p->keys_dir, name);
+	TRY(cli_passphrase(passphrase_file, "Passphrase for the operator's user key", true, &passphrase, diag));
+	TRY(cli_user_key_make(path, &passphrase, jwk, diag));
+	return jose_pub_read(a, str_of(jwk), out, diag);
+}
+
+static err_t keys_open_closure(store_txn_t *txn, void *self)
+{
+	return vault_keys_open(self, txn);
+}
+
+typedef struct {
+	vault_t *vault;
+	int64_t now_s;
+} keys_make_t;
+
+static err_t keys_make_closure(store_txn_t *txn, void *self)
+{
+	keys_make_t *k = self;
+
+	return vault_keys_make(k->vault, txn, k->now_s);
+}
+
+static err_t store_fill(const config_paths_t *p, const config_t *config, const char *name,
+	const crypto_pub_t *key, diag_t *diag)
+{
+	AUTO(vault_free) vault_t *vault = NULL;
+	AUTO(store_close) store_t *store = NULL;
+	AUTO(ledger_close) ledger_t *ledger = NULL;
+	AUTO(loop_free) loop_t *loop = loop_new(); /* for its clock */
+	api_bootstrap_t boot = { .operator_name = str_of(name), .operator_key = *key };
+	keys_make_t keys = { .now_s = (int64_t)loop_unix_s(loop) };
+
+	TRY(vault_open(p->kek, true, &vault, diag));
+	TRY(store_open(str_of(p->database), NULL, &store, diag));
+	keys.vault = vault;
+	TRY(store_write(store, keys_make_closure, &keys));
+	TRY(store_read(store, keys_open_closure, vault));
+	TRY(ledger_make(config, vault, store, &ledger, diag));
+	boot.vault = vault;
+	boot.ledger = ledger;
+	boot.now_us = (int64_t)loop_unix_us(loop);
+	return store_write(store, api_bootstrap, &boot);
+}
+
+/* The database appears under its name only when it is whole: a start that dies half way starts over. */
+static bool is_started(const config_paths_t *p)
+{
+	return access(p->started, F_OK) == 0;
+}
+
+static err_t mark_started(const config_paths_t *p, diag_t *diag)
+{
+	int fd = open(p->started, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0 || fsync(fd) != 0) {
+		diag_set(diag, 0, 0, "%s: %s", p->started, strerror(errno));
+		return ERR_IO;
+	}
+	close(fd);
+	return OK;
+}
+
+/* What a first start that died left behind: nothing of it was ever acknowledged. */
+static void remains_remove(const config_paths_t *p, const char *name)
+{
+	static const char *const ends[] = { "", "-wal", "-shm" };
+	char path[4200];
+
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+		snprintf(path, sizeof(path), "%s%s", p->database, ends[i]);
+		unlink(path);
+	}
+	snprintf(path, sizeof(path), "%s/%s.key", p->keys_dir, name);
+	unlink(path);
+	unlink(p->kek);
+}
+
+err_t first_start(const config_paths_t *p, const char *operator_name, const char *passphrase_file, bool *out_new,
+	diag_t *diag)
+{
+	config_t config;
+	crypto_pub_t key;
+
+	*out_new = false;
+	if (is_started(p)) {
+		return OK;
+	}
+	TRY(config_write_default(p->config, diag));
+	TRY(config_load(p->config, &config, diag));
+	TRY(folders_make(p, diag));
+	remains_remove(p, operator_name);
+	TRY(operator_key(p, operator_name, passphrase_file, &key, diag));
+	TRY(store_fill(p, &config, operator_name, &key, diag));
+	TRY(mark_started(p, diag));
+	*out_new = true;
+	return OK;
+}
+
+static bool is_healthy(const char *host, uint16_t port)
+{
+	AUTO(arena_free) arena_t *a = arena_open();
+	net_response_t response;
+	bool v6 = strchr(host, ':') != NULL;
+	net_request_t r = {
+		.method = STR("GET"),
+		.url = arena_printf(a, v6 ? "http://[%s]:%u/health" : "http://%s:%u/health", host, port),
+		.connect_timeout_ms = 200,
+		.total_timeout_ms = 500,
+	};
+
+	return net_sync_fetch(a, &r, &response, NULL) == OK && response.status == 200;
+}
+
+bool up_announce(const config_paths_t *paths, const config_t *config)
+{
+	if (!is_healthy(config->authority_host, config->authority_port) ||
+		!is_healthy(config->gateway_host, config->gateway_port)) {
+		return false;
+	}
+	printf("attorn is up in %s\n"
+	       "  authority  %s   (who may do what: agents, grants, rules, proof)\n"
+	       "  gateway    %s/r/TOOL-SERVER   (where agents call tools)\n"
+	       "next: attorn help\n",
+		paths->root, config->issuer, config->gateway_url);
+	fflush(stdout);
+	return true;
+}
