@@ -13,20 +13,9 @@ shown_t shown(str_t s)
 	return out;
 }
 
-static bool is_name_byte(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
-}
-
 bool is_set_name(str_t s)
 {
-	for (size_t i = 0; i < s.n; i++) {
-		if (!is_name_byte(s.p[i])) {
-			return false;
-		}
-	}
-	return s.n > 0 && s.n <= DELEGATION_NAME_BYTES_MAX && s.p[0] != '.' && s.p[0] != '-'
-		&& s.p[0] != '_';
+	return delegation_name_check(s) == OK;
 }
 
 /* --- items ------------------------------------------------------------------------------------ */

@@ -201,11 +201,8 @@ err_t delegation_target_check(str_t target)
 
 	ENSURE(target.n <= DELEGATION_TARGET_BYTES_MAX, ERR_LIMIT);
 	ENSURE(target.n > 0 && target.p[0] == '/' && str_is_visible(target), ERR_VALUE);
-	for (size_t i = 0; i < target.n; i++) {
-		ENSURE(target.p[i] != '#' && target.p[i] != '\\' && target.p[i] != '"'
-				&& target.p[i] != '<' && target.p[i] != '>' && target.p[i] != '^'
-				&& target.p[i] != '`',
-			ERR_VALUE);
+	for (size_t i = 0; i < target.n; i++) { /* RFC 3986 2: none of these stands unescaped */
+		ENSURE(str_find(STR("#\\\"<>^`{|}"), target.p[i]) == 10, ERR_VALUE);
 	}
 	path = str_sub(target, 0, str_find(target, '?'));
 	query = str_sub(target, path.n, target.n);

@@ -1,5 +1,6 @@
 /* bounds, constraints, calls: the negative space. */
 #include "helpers.h"
+#include "pure/crypto/crypto.h"
 
 #define GOOD BOUNDS_OF(TOOL_OF("[" C1("/path", "path_under", "\"/srv/invoices\"") "]"))
 
@@ -618,5 +619,8 @@ int main(void)
 		cmocka_unit_test(bounds_hold_calls),
 		cmocka_unit_test(scopes_meet),
 	};
+	if (crypto_init() != OK) {
+		return 1;
+	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
