@@ -32,7 +32,7 @@ static const struct {
 	json_kind_t kind;
 	uint32_t may, must;
 } members[] = {
-	{ STR_INIT("act"), JSON_OBJECT, CALL, BIT(LEDGER_ATTEMPT) },
+	{ STR_INIT("act"), JSON_OBJECT, CALL | ISSUE, BIT(LEDGER_ATTEMPT) },
 	{ STR_INIT("agent"), JSON_STRING, ISSUE | CHANGE, 0 },
 	{ STR_INIT("approval"), JSON_OBJECT, CALL, 0 },
 	{ STR_INIT("assurance"), JSON_STRING, CALL | ISSUE, 0 },
@@ -50,7 +50,7 @@ static const struct {
 	{ STR_INIT("ended"), JSON_NUMBER, BIT(LEDGER_REVOKE), 0 },
 	{ STR_INIT("exp"), JSON_NUMBER, ISSUE | CHANGE, BIT(LEDGER_GRANT) },
 	{ STR_INIT("from"), JSON_NUMBER, BIT(LEDGER_REFUSALS), 0 },
-	{ STR_INIT("grant"), JSON_STRING, CALL | ISSUE | BIT(LEDGER_REVOKE), BIT(LEDGER_REVOKE) },
+	{ STR_INIT("grant"), JSON_STRING, CALL | ISSUE | BIT(LEDGER_REVOKE), 0 },
 	{ STR_INIT("iat"), JSON_NUMBER, ISSUE | CHANGE, 0 },
 	{ STR_INIT("instance"), JSON_STRING, ALL, 0 },
 	{ STR_INIT("intent"), JSON_STRING, CALL, 0 },
@@ -83,7 +83,7 @@ static const struct {
 	{ STR_INIT("sub"), JSON_STRING, ISSUE, 0 },
 	{ STR_INIT("subject"), JSON_STRING, CHANGE, 0 }, /* what was changed: an id, never a name */
 	{ STR_INIT("to"), JSON_NUMBER, BIT(LEDGER_REFUSALS), 0 },
-	{ STR_INIT("token"), JSON_OBJECT, CALL | ISSUE, 0 },
+	{ STR_INIT("token"), JSON_OBJECT, CALL | ISSUE | BIT(LEDGER_REVOKE), 0 },
 	{ STR_INIT("trace"), JSON_STRING, ALL, 0 },
 	{ STR_INIT("txn"), JSON_STRING, ISSUE, 0 },
 	{ STR_INIT("use"), JSON_STRING, BIT(LEDGER_KEY) | BIT(LEDGER_TOKEN), 0 },
@@ -164,6 +164,8 @@ static err_t body_check(ledger_type_t type, const json_t *body)
 			ENSURE(json_get(body, members[i].name), ERR_MISSING_MEMBER);
 		}
 	}
+	ENSURE(type != LEDGER_REVOKE || json_get(body, STR("grant")) || json_get(body, STR("token")),
+	       ERR_MISSING_MEMBER);
 	return OK;
 }
 

@@ -99,6 +99,51 @@ static void members_are_checked(void **state)
 	assert_int_equal(append(g, LEDGER_START, rid_of(g->w->a, 99), "{}"), ERR_EXISTS);
 }
 
+/* One body of each type, as the other rooms write them. */
+static void every_type_has_its_members(void **state)
+{
+	static const struct {
+		ledger_type_t type;
+		const char *body;
+	} good[] = {
+		{ LEDGER_ATTEMPT, ATTEMPT_BODY },
+		{ LEDGER_DECISION, "{\"chain\":[],\"code\":\"grant\",\"policy\":{\"decision\":\"deny\"}}" },
+		{ LEDGER_OUTCOME, "{\"of\":\"x\",\"status\":\"error\",\"code\":\"upstream\",\"resp\":\"sha-256:aa\","
+		  "\"ms\":3,\"observed_by\":\"gateway\",\"late\":true}" },
+		{ LEDGER_TOKEN, "{\"act\":{\"digest\":\"sha-256:aa\",\"op\":\"tools/call\"},\"assurance\":\"key\","
+		  "\"chain\":[],\"direction\":{},\"policy\":{},\"route\":{},\"sign\":{\"kid\":\"k\",\"n\":1},\"token\":{}}" },
+		{ LEDGER_GRANT, "{\"delegator\":\"u:1\",\"delegate\":\"spiffe://t/a\",\"digest\":\"sha-256:aa\","
+		  "\"sig\":\"AAAA\",\"key\":\"jkt\",\"by\":\"delegator\",\"exp\":9,\"iat\":1,\"uses\":20}" },
+		{ LEDGER_REVOKE, "{\"grant\":\"g\",\"by\":\"unix:uid:0\",\"reason\":\"lost\",\"ended\":2}" },
+		{ LEDGER_REVOKE, "{\"by\":\"client\",\"token\":{\"jti\":\"x\"}}" },
+		{ LEDGER_AGENT, "{\"verb\":\"agent.register\",\"subject\":\"spiffe://t/a\",\"by\":\"jkt\","
+		  "\"doc\":\"{}\",\"sig\":\"AAAA\",\"rev\":1,\"keys\":[\"jkt\"]}" },
+		{ LEDGER_USER, "{\"verb\":\"user.add\",\"subject\":\"u:2\",\"by\":\"jkt\",\"roles\":[]}" },
+		{ LEDGER_ROLE, "{\"verb\":\"role.put\",\"subject\":\"reader\",\"digest\":\"sha-256:aa\"}" },
+		{ LEDGER_ROUTE, "{\"verb\":\"route.put\",\"subject\":\"tickets\",\"rev\":2}" },
+		{ LEDGER_POLICY, "{\"verb\":\"policy.push\",\"digest\":\"sha-256:aa\",\"rev\":2}" },
+		{ LEDGER_SECRET, "{\"verb\":\"secret.put\",\"subject\":\"tickets-key\",\"rev\":1}" },
+		{ LEDGER_KEY, "{\"kid\":\"k\",\"use\":\"token\",\"state\":\"active\"}" },
+		{ LEDGER_REFUSALS, "{\"door\":\"oauth\",\"from\":1,\"to\":2,\"n\":3,\"counts\":{\"client\":3}}" },
+		{ LEDGER_START, "{\"version\":\"0.1.0\",\"instance\":\"00ff\"}" },
+	};
+	log_t *g = *state;
+	uint32_t seen = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		err_t err = append(g, good[i].type, rid_of(g->w->a, i), good[i].body);
+
+		if (err != OK) {
+			fail_msg("case %zu: %s", i, err_info(err)->name);
+		}
+		assert_true(jcs_s_canonical(g->w->a, entry(g, rid_of(g->w->a, i)).leaf));
+		seen |= 1u << good[i].type;
+	}
+	assert_int_equal(seen, (1u << LEDGER_TYPE_COUNT_) - 1);
+	assert_false(str_contains(entry(g, rid_of(g->w->a, 5)).leaf, STR("lost")));
+	assert_int_equal(append(g, LEDGER_REVOKE, rid_of(g->w->a, 99), "{\"by\":\"x\"}"), ERR_MISSING_MEMBER);
+}
+
 static void commitments_as_the_vectors_say(void **state)
 {
 	AUTO(arena_free) arena_t *a = arena_open();
@@ -341,7 +386,7 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, log_open, log_close)
 	const struct CMUnitTest tests[] = {
-		T(a_record_is_canonical_and_says_who_and_when), T(members_are_checked),
+		T(a_record_is_canonical_and_says_who_and_when), T(members_are_checked), T(every_type_has_its_members),
 		T(commitments_as_the_vectors_say), T(heads_grow_and_survive_a_restart),
 		T(an_older_process_is_fenced_off), T(a_foreign_key_is_refused),
 		T(exports_verify_whole_and_in_part), T(exports_that_lie_are_refused),
