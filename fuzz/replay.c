@@ -83,6 +83,8 @@ int main(int argc, char **argv)
 	for (int i = 0; i < n; i++) {
 		run_seed(seed, read_seed(argv[1], names[i]->d_name, seed));
 		printf("ok %d - %s\n", i + 1, names[i]->d_name);
+		free(names[i]);
 	}
+	free(names);
 	return 0;
 }
