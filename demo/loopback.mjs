@@ -1,6 +1,7 @@
 // node --import ./loopback.mjs: a TCP listen that names no host, or every host, binds 127.0.0.1 instead.
 // The reference servers bind all interfaces; nothing of a demo belongs on the network.
 import { Server } from "node:net";
+import "./node18.mjs";
 
 const listen = Server.prototype.listen;
 const everywhere = (host) => host === undefined || host === null || host === "" || host === "0.0.0.0" || host === "::";
