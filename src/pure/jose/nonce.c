@@ -30,6 +30,7 @@ MUST err_t jose_nonce_check(str_t key32, str_t nonce, int64_t now_unix_s, int32_
 	uint8_t given[NONCE_BYTES], ours[NONCE_BYTES];
 	uint64_t made = 0;
 
+	CHECK(now_unix_s > 0 && max_age_s >= 0);
 	ENSURE(b64url_dec_exact(nonce, given, sizeof given) == OK, ERR_NONCE);
 	rd_t r = rd_of(str_bytes(given, sizeof given));
 	TRY(rd_u64be(&r, &made));
