@@ -7,7 +7,7 @@ use crate::scan;
 use cedar_policy::{
     Effect, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator,
 };
-use cedar_policy_core::ast::{EntityType, PolicyID};
+use cedar_policy_core::ast::EntityType;
 use cedar_policy_core::entities::Entities;
 use cedar_policy_core::validator::ValidatorSchema;
 use miette::Diagnostic;
@@ -44,7 +44,6 @@ pub struct Info {
 pub struct Cedar {
     pub schema: ValidatorSchema,
     pub policies: Vec<Info>,
-    pub numbers: HashMap<PolicyID, u32>,
     pub types: HashMap<String, EntityType>,
     pub actions: HashMap<String, Action>,
     pub action_entities: Entities,
@@ -63,17 +62,16 @@ pub fn compile(sources: &[Source], schema: &[u8], flags: u32) -> R<(Cedar, Strin
     let found = read_policies(sources)?;
     let warnings = validate(&schema, &found)?;
     let mut cedar = about_schema(schema.as_ref().clone(), &schema)?;
-    let mut index = Index::new(&schema, flags & FLAG_NO_INDEX != 0);
+    let actions = cedar.action_entities.clone();
+    let mut index = Index::new(&schema, &actions, flags & FLAG_NO_INDEX != 0);
     for (i, f) in found.iter().enumerate() {
-        index.add(&f.policy)?;
+        index.add(&f.policy, i as u32);
         let annotations = f.policy.annotations().map(|(k, v)| (k.to_owned(), v.to_owned()));
         cedar.policies.push(Info {
             id: f.policy.id().to_string(),
             forbids: f.policy.effect() == Effect::Forbid,
             annotations: annotations.collect(),
         });
-        let core: &cedar_policy_core::ast::Policy = f.policy.as_ref();
-        cedar.numbers.insert(core.id().clone(), i as u32);
     }
     cedar.actions = index.into_actions()?;
     Ok((cedar, warnings))
@@ -185,7 +183,6 @@ fn about_schema(core: ValidatorSchema, schema: &Schema) -> R<Cedar> {
     Ok(Cedar {
         schema: core,
         policies: Vec::new(),
-        numbers: HashMap::new(),
         types,
         actions: HashMap::new(),
         action_entities,

@@ -6,16 +6,17 @@
 
 use crate::abi::{err, Node, Rc, Req, Res, IDS_MAX, R};
 use crate::compile::Cedar;
+use crate::index::{Action, Rule};
 use cedar_policy_core::ast::{
-    Context, Eid, Entity, EntityType, EntityUID, Name, PartialValue, PolicyID, Request,
-    RestrictedExpr, Value, ValueKind,
+    Context, Eid, Entity, EntityType, EntityUID, Literal, Name, PartialValue, Request,
+    RestrictedExpr, SlotEnv, Value, ValueKind,
 };
-use cedar_policy_core::authorizer::{AuthorizationError, Authorizer, Decision};
 use cedar_policy_core::entities::{Dereference, Entities, TCComputation};
-use cedar_policy_core::evaluator::RestrictedEvaluator;
+use cedar_policy_core::evaluator::{Evaluator, RestrictedEvaluator};
 use cedar_policy_core::extensions::Extensions;
 use cedar_policy_core::validator::CoreSchema;
 use smol_str::SmolStr;
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashSet};
 use std::slice::Iter;
@@ -237,80 +238,87 @@ fn stored<'a>(store: &'a Entities, uid: &EntityUID, what: &str) -> R<&'a Entity>
     }
 }
 
+/// The entities a request is judged on, and the request, both known to the schema.
+pub struct Question<'a> {
+    pub store: Cow<'a, Entities>,
+    pub request: Request,
+    action: &'a Action,
+}
+
 /// # Safety
 /// Every slice of `q` and its nodes describes readable memory.
-pub unsafe fn decide(c: &Cedar, base: &Entities, q: &Req, out: &mut Res) -> R<()> {
+pub unsafe fn question<'a>(c: &'a Cedar, base: &'a Entities, q: &Req) -> R<Question<'a>> {
     let extra = crate::abi::array(q.entities, q.n_entities);
-    let merged;
-    let store = if extra.is_empty() {
-        base
-    } else {
-        merged = entities(c, base, extra)?;
-        &merged
+    let store = match extra {
+        [] => Cow::Borrowed(base),
+        _ => Cow::Owned(entities(c, base, extra)?),
     };
     let Some(action) = c.actions.get(q.aid.str(ID_BYTES_MAX)?) else {
         return bad("unknown action");
     };
-    let (principal, resource) = (uid(c, q.ptype, q.pid)?, uid(c, q.rtype, q.rid)?);
     let context = context(c, crate::abi::array(q.context, q.n_context))?;
-    let (p, r) = (stored(store, &principal, "principal")?, stored(store, &resource, "resource")?);
     let request = Request::new(
-        (principal.clone(), None),
+        (uid(c, q.ptype, q.pid)?, None),
         (action.uid.clone(), None),
-        (resource.clone(), None),
+        (uid(c, q.rtype, q.rid)?, None),
         context,
         Some(&c.schema),
         Extensions::all_available(),
     )
     .or_else(|e| err(Rc::Request, e.to_string()))?;
+    Ok(Question { store, request, action })
+}
+
+pub fn decide(q: &Question, out: &mut Res) -> R<()> {
+    let (Some(p), Some(r)) = (q.request.principal().uid(), q.request.resource().uid()) else {
+        return bad("principal or resource is unknown");
+    };
+    let (p, r) = (stored(&q.store, p, "principal")?, stored(&q.store, r, "resource")?);
+    let evaluator = Evaluator::new(q.request.clone(), &q.store, Extensions::all_available());
     let mut answer = Answer::default();
-    let authorizer = Authorizer::new();
-    let known = action.each_set(p, r, |set| {
-        if !set.is_empty() {
-            answer.join(authorizer.is_authorized(request.clone(), set, store));
-        }
-    });
-    if !known {
+    if !q.action.each_rule(p, r, |rule| answer.ask(rule, &evaluator)) {
         return bad("the schema has no such request");
     }
-    answer.tell(c, out)
+    answer.tell(out);
+    Ok(())
 }
 
 #[derive(Default)]
 struct Answer {
-    permits: HashSet<PolicyID>,
-    forbids: HashSet<PolicyID>,
-    errors: Vec<AuthorizationError>,
+    permits: Vec<u32>,
+    forbids: Vec<u32>,
+    errors: Vec<u32>,
 }
 
 impl Answer {
-    /// A set that says no without a reason has nothing to say: no permit of it is satisfied.
-    fn join(&mut self, response: cedar_policy_core::authorizer::Response) {
-        match response.decision {
-            Decision::Allow => self.permits.extend(response.diagnostics.reason),
-            Decision::Deny => self.forbids.extend(response.diagnostics.reason),
+    fn ask(&mut self, rule: &Rule, evaluator: &Evaluator) {
+        let satisfied = match &rule.condition {
+            None => Some(true),
+            Some(c) => evaluator.interpret(c, &SlotEnv::new()).ok().and_then(|v| truth(&v)),
+        };
+        match satisfied {
+            Some(true) if rule.forbids => self.forbids.push(rule.number),
+            Some(true) => self.permits.push(rule.number),
+            Some(false) => {}
+            None => self.errors.push(rule.number),
         }
-        self.errors.extend(response.diagnostics.errors);
     }
 
-    /// Cedar skips a policy that fails, so a failing forbid would permit: any error is a no.
-    fn tell(self, c: &Cedar, out: &mut Res) -> R<()> {
+    /// A forbid overrules every permit. Cedar skips a policy that fails, so a failing forbid would
+    /// permit: here any error is a no.
+    fn tell(self, out: &mut Res) {
         let permitted = self.forbids.is_empty() && !self.permits.is_empty() && self.errors.is_empty();
-        let reasons = if self.forbids.is_empty() { &self.permits } else { &self.forbids };
-        let number = |id| c.numbers.get(id).copied();
-        let reasons: Option<Vec<u32>> = reasons.iter().map(number).collect();
-        let errors: Option<Vec<u32>> = self
-            .errors
-            .iter()
-            .map(|AuthorizationError::PolicyEvaluationError { id, .. }| number(id))
-            .collect();
-        let (Some(reasons), Some(errors)) = (reasons, errors) else {
-            return err(Rc::Internal, "an unknown policy decided");
-        };
+        let reasons = if self.forbids.is_empty() { self.permits } else { self.forbids };
         out.n_reason = list(reasons, &mut out.reason);
-        out.n_error = list(errors, &mut out.error);
+        out.n_error = list(self.errors, &mut out.error);
         out.decision = u32::from(permitted);
-        Ok(())
+    }
+}
+
+fn truth(v: &Value) -> Option<bool> {
+    match v.value_kind() {
+        ValueKind::Lit(Literal::Bool(b)) => Some(*b),
+        _ => None,
     }
 }
 

@@ -8,6 +8,8 @@ mod compile;
 mod eval;
 mod index;
 mod scan;
+#[cfg(test)]
+mod tests;
 
 use abi::{array, err, guard, on_big_stack, put, Buf, Node, Rc, Req, Res, Slice, PANICS, R};
 use cedar_policy_core::entities::Entities;
@@ -145,7 +147,8 @@ pub unsafe extern "C" fn pdp_cedar_eval(
     *out = nothing();
     let rc = guard(diag, || {
         let (c, q) = (handle(c)?, handle(q)?);
-        eval::decide(c, base.as_ref().unwrap_or(&c.action_entities), q, out)
+        let question = eval::question(c, base.as_ref().unwrap_or(&c.action_entities), q)?;
+        eval::decide(&question, out)
     });
     if rc != Rc::Ok as i32 {
         *out = nothing();

@@ -12,7 +12,7 @@
 #define ID_ARGS STR("args")
 
 enum {
-	FIXED_NODES = 128, /* all records, flags and references of the largest request */
+	FIXED_NODES = 72, /* all records, flags and references of the largest request: 60 */
 	DAY_MINUTES = 1440,
 };
 

@@ -1,0 +1,231 @@
+//! Our index beside Cedar's own authorizer: random rules, random requests, the same answer.
+
+use crate::abi::{Node, Req, Res, Slice};
+use crate::compile::{compile, Cedar, Source};
+use crate::eval;
+use cedar_policy_core::ast::PolicySet;
+use cedar_policy_core::authorizer::{AuthorizationError, Authorizer, Decision};
+use cedar_policy_core::parser::parse_policyset;
+use std::collections::BTreeSet;
+
+const SCHEMA: &str = include_str!("../../../src/domain/policy/schema.cedarschema");
+
+/// xorshift64*: enough to walk a small space, and the seed tells everything.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % n
+    }
+
+    fn pick<'a>(&mut self, of: &[&'a str]) -> &'a str {
+        of[self.roll(of.len())]
+    }
+}
+
+fn random_rules(dice: &mut Dice) -> String {
+    let principals = [
+        "principal",
+        "principal is Attorn::Agent",
+        "principal == Attorn::Agent::\"a0\"",
+        "principal == Attorn::Agent::\"a1\"",
+        "principal in Attorn::Role::\"r0\"",
+        "principal in Attorn::Role::\"r1\"",
+        "principal is Attorn::Agent in Attorn::Role::\"r1\"",
+        "principal in Attorn::Agent::\"a1\"",
+    ];
+    let actions = [
+        "action",
+        "action in Attorn::Action::\"invoke\"",
+        "action == Attorn::Action::\"call\"",
+        "action == Attorn::Action::\"list\"",
+        "action in [Attorn::Action::\"list\", Attorn::Action::\"invoke\"]",
+    ];
+    let resources = [
+        "resource",
+        "resource is Attorn::Tool",
+        "resource == Attorn::Tool::\"t0\"",
+        "resource == Attorn::Tool::\"t1\"",
+        "resource in Attorn::Route::\"w0\"",
+        "resource in Attorn::Route::\"w1\"",
+        "resource is Attorn::Tool in Attorn::Route::\"w0\"",
+        "resource == Attorn::Route::\"w0\"",
+    ];
+    let conditions = [
+        "",
+        "when { true }",
+        "when { principal == Attorn::Agent::\"a0\" }",
+        "unless { principal in Attorn::Role::\"r0\" }",
+        "when { resource in Attorn::Route::\"w1\" }",
+        "when { principal in Attorn::Role::\"r1\" } unless { action == Attorn::Action::\"list\" }",
+    ];
+    // valid where principal is an Agent; the first fails when it is evaluated
+    let agent_conditions = [
+        "when { principal.maxDepth + 9223372036854775807 > 0 }",
+        "when { principal.maxDepth > 1 }",
+        "when { principal has owner && principal.owner == Attorn::User::\"u0\" }",
+        "unless { principal.active }",
+    ];
+    let mut text = String::new();
+    let broad = dice.roll(2);
+    if broad == 1 {
+        text += "@id(\"p0\") permit (principal, action, resource);\n";
+    }
+    for i in broad..1 + broad + dice.roll(10) {
+        let effect = dice.pick(&["permit", "permit", "permit", "permit", "forbid"]);
+        let mut p = dice.pick(&principals);
+        let condition = if dice.roll(3) == 0 {
+            p = "principal is Attorn::Agent";
+            dice.pick(&agent_conditions)
+        } else {
+            dice.pick(&conditions)
+        };
+        let (a, r) = (dice.pick(&actions), dice.pick(&resources));
+        text += &format!("@id(\"p{i}\") {effect} ({p}, {a}, {r}) {condition};\n");
+    }
+    text
+}
+
+const NOTHING: Slice = Slice { p: std::ptr::null(), n: 0 };
+
+fn node(kind: u8, kids: u32, key: &str) -> Node {
+    Node { kind, kids, i: 0, key: Slice::of(key), s: NOTHING, t: NOTHING }
+}
+
+fn long(key: &str, i: i64) -> Node {
+    Node { i, ..node(2, 0, key) }
+}
+
+fn flag(key: &str, v: bool) -> Node {
+    Node { i: i64::from(v), ..node(1, 0, key) }
+}
+
+fn text(key: &str, s: &str) -> Node {
+    Node { s: Slice::of(s), ..node(3, 0, key) }
+}
+
+fn entity(kind: u8, kids: u32, key: &str, t: &'static str, id: &str) -> Node {
+    Node { t: Slice::of(t), s: Slice::of(id), ..node(kind, kids, key) }
+}
+
+/// Agent with roles, tool in a route or the route itself, in the words of the schema.
+fn entities(dice: &mut Dice, agent: &str, tool: Option<&str>, route: &str) -> Vec<Node> {
+    let owned = dice.roll(2) as u32;
+    let mut v = vec![
+        entity(8, 3, "", "Attorn::Agent", agent),
+        node(5, 6 + owned, ""),
+        text("name", "n"),
+        text("kind", "delegated"),
+        flag("active", dice.roll(2) == 0),
+        flag("ownerActive", true),
+        node(4, 0, "scopes"),
+        long("maxDepth", dice.roll(3) as i64),
+    ];
+    if owned == 1 {
+        v.push(entity(6, 0, "owner", "Attorn::User", dice.pick(&["u0", "u1"])));
+    }
+    let roles = dice.roll(3);
+    v.push(node(4, roles as u32, ""));
+    for role in ["r0", "r1"].iter().take(roles) {
+        v.push(entity(6, 0, "", "Attorn::Role", role));
+    }
+    v.push(node(5, 0, ""));
+    if let Some(tool) = tool {
+        v.extend([entity(8, 3, "", "Attorn::Tool", tool), node(5, 3, ""), text("name", "x")]);
+        v.extend([text("effect", "readonly"), node(4, 0, "requiredScopes"), node(4, 1, "")]);
+        v.extend([entity(6, 0, "", "Attorn::Route", route), node(5, 0, "")]);
+    } else {
+        v.extend([entity(8, 3, "", "Attorn::Route", route)]);
+        v.extend([node(5, 0, ""), node(4, 0, ""), node(5, 0, "")]);
+    }
+    v
+}
+
+fn context(with_args: bool) -> Vec<Node> {
+    let mut v = vec![node(5, 1 + u32::from(with_args), ""), node(5, 7, "ctl")];
+    v.extend([node(5, 2, "delegation"), long("depth", 1), long("maxDepth", 2)]);
+    v.extend([node(5, 2, "token"), node(4, 0, "scopes"), flag("senderBound", true)]);
+    v.extend([node(5, 2, "direction"), text("init", "human"), text("sel", "unknown")]);
+    v.extend([text("assurance", "key"), text("environment", "prod"), node(4, 0, "dataClasses")]);
+    v.extend([node(5, 3, "clock"), node(7, 0, "now"), long("weekday", 1), long("minuteOfDay", 0)]);
+    if with_args {
+        v.push(node(5, 4, "args"));
+        for (k, t) in [("s", "Attorn::ArgStr"), ("n", "Attorn::ArgNum"), ("b", "Attorn::ArgBool")] {
+            v.push(entity(6, 0, k, t, "args"));
+        }
+        v.push(entity(6, 0, "l", "Attorn::ArgList", "args"));
+    }
+    v
+}
+
+/// decision, reasons, errors
+type Told = (bool, BTreeSet<String>, BTreeSet<String>);
+
+fn ours(c: &Cedar, q: &eval::Question) -> Told {
+    let mut out = Res { decision: 0, n_reason: 0, n_error: 0, reason: [0; 16], error: [0; 16] };
+    eval::decide(q, &mut out).expect("decided");
+    let names = |list: &[u32], n: u32| {
+        list[..n as usize].iter().map(|i| c.policies[*i as usize].id.clone()).collect()
+    };
+    let reasons = names(&out.reason, out.n_reason);
+    (out.decision == 1, reasons, names(&out.error, out.n_error))
+}
+
+fn theirs(set: &PolicySet, q: &eval::Question) -> Told {
+    let response = Authorizer::new().is_authorized(q.request.clone(), set, &q.store);
+    let d = response.diagnostics;
+    // Cedar's ids are policy0, policy1, ..; ours are p0, p1, .. in the same order
+    let short = |id: &str| id.replace("policy", "p");
+    let reasons = d.reason.iter().map(|id| short(id.as_ref())).collect();
+    let errors: BTreeSet<String> = d
+        .errors
+        .iter()
+        .map(|AuthorizationError::PolicyEvaluationError { id, .. }| short(id.as_ref()))
+        .collect();
+    (response.decision == Decision::Allow && errors.is_empty(), reasons, errors)
+}
+
+#[test]
+fn the_index_answers_as_cedar_does() {
+    let seed = std::env::var("SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(20_261_124);
+    let mut dice = Dice(seed);
+    let (mut asked, mut permits, mut errors) = (0, 0, 0);
+    for _ in 0..400 {
+        let rules = random_rules(&mut dice);
+        let source = [Source { name: "t", text: rules.as_bytes() }];
+        let Ok((c, _)) = compile(&source, SCHEMA.as_bytes(), 0) else { continue };
+        let (slow, _) = compile(&source, SCHEMA.as_bytes(), 1).expect("compiles without index");
+        let set = parse_policyset(&rules).expect("parses");
+        for _ in 0..20 {
+            let agent = dice.pick(&["a0", "a1", "a2"]);
+            let tool = (dice.roll(4) > 0).then(|| dice.pick(&["t0", "t1", "t2"]));
+            let route = dice.pick(&["w0", "w1", "w2"]);
+            let nodes = entities(&mut dice, agent, tool, route);
+            let context = context(tool.is_some());
+            let req = Req {
+                ptype: Slice::of("Attorn::Agent"),
+                pid: Slice::of(agent),
+                aid: Slice::of(if tool.is_some() { "call" } else { "list" }),
+                rtype: Slice::of(if tool.is_some() { "Attorn::Tool" } else { "Attorn::Route" }),
+                rid: Slice::of(tool.unwrap_or(route)),
+                context: context.as_ptr(),
+                n_context: context.len(),
+                entities: nodes.as_ptr(),
+                n_entities: nodes.len(),
+            };
+            let q = unsafe { eval::question(&c, &c.action_entities, &req) }.expect("a request");
+            let q_slow = unsafe { eval::question(&slow, &slow.action_entities, &req) };
+            let told = ours(&c, &q);
+            assert_eq!(told, theirs(&set, &q), "seed {seed}\n{rules}");
+            assert_eq!(told, ours(&slow, &q_slow.expect("a request")), "seed {seed}\n{rules}");
+            asked += 1;
+            permits += usize::from(told.0);
+            errors += usize::from(!told.2.is_empty());
+        }
+    }
+    println!("seed {seed}: {asked} requests, {permits} permits, {errors} with errors");
+    assert!(asked > 2_000 && permits * 10 > asked * 3 && errors * 20 > asked);
+}
