@@ -1,0 +1,136 @@
+/* json.c: request bodies, and lists printed as columns. */
+#include <stdio.h>
+
+#include "app/cli/cli_int.h"
+#include "app/cli/json.h"
+
+void cli_body_begin(cli_body_t *b, cli_t *c)
+{
+	b->c = c;
+	buf_init(&b->buf, CLI_FILE_BYTES_MAX);
+	jw_init(&b->w, &b->buf);
+	jw_object(&b->w);
+}
+
+int cli_body_end(cli_body_t *b, str_t *out)
+{
+	jw_end(&b->w);
+	err_t e = jw_finish(&b->w);
+	if (e == OK) {
+		e = arena_dup(b->c->a, buf_str(&b->buf), out);
+	}
+	buf_wipe(&b->buf); /* it may hold a secret's value */
+	return e == OK ? EXIT_DONE : cli_fail_err(EXIT_USAGE, "arguments", e, NULL);
+}
+
+void cli_body_list(cli_body_t *b, const char *key, const str_t *list, size_t n)
+{
+	jw_karray(&b->w, key);
+	for (size_t i = 0; i < n; i++) {
+		jw_str(&b->w, list[i]);
+	}
+	jw_end(&b->w);
+}
+
+static void cell(cli_t *c, const json_t *row, const char *key, int width)
+{
+	const json_t *m = json_get(row, str_of(key));
+	str_t text = cli_member(c->a, row, key);
+
+	if (json_kind(m) == JSON_ARRAY) {
+		AUTO(buf_done) buf_t b;
+		buf_init(&b, CLI_FILE_BYTES_MAX);
+		for (const json_t *e = json_first(m); e; e = json_next(e)) {
+			str_t item = STR_NULL;
+			buf_add(&b, b.n ? STR(" ") : STR(""));
+			buf_add(&b, json_str(e, &item) == OK ? cli_safe(c->a, item) : cli_safe(c->a, json_raw(e)));
+		}
+		printf("%-*.*s ", width, STR_ARG(buf_str(&b)));
+		return;
+	}
+	printf("%-*.*s ", width, STR_ARG(text));
+}
+
+void cli_table(cli_t *c, const json_t *root, const char *list, const cli_column_t *columns, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		printf("%-*s ", columns[i].width, columns[i].key);
+	}
+	putchar('\n');
+	for (const json_t *row = json_first(json_get(root, str_of(list))); row; row = json_next(row)) {
+		for (size_t i = 0; i < n; i++) {
+			cell(c, row, columns[i].key, columns[i].width);
+		}
+		putchar('\n');
+	}
+}
+
+int cli_list(cli_t *c, str_t path, const char *list, const cli_column_t *columns, size_t n)
+{
+	const json_t *root;
+	cli_request_t r = { .method = "GET", .path = path };
+	int status = cli_call_json(c, &r, &root);
+
+	if (status) {
+		return status;
+	}
+	if (c->json) {
+		cli_print(json_raw(root));
+	} else {
+		cli_table(c, root, list, columns, n);
+	}
+	return EXIT_DONE;
+}
+
+int cli_show(cli_t *c, str_t path)
+{
+	const json_t *root;
+	cli_request_t r = { .method = "GET", .path = path };
+	int status = cli_call_json(c, &r, &root);
+
+	if (status) {
+		return status;
+	}
+	if (c->json) {
+		cli_print(json_raw(root));
+		return EXIT_DONE;
+	}
+	for (const json_t *m = json_first(root); m; m = json_next(m)) {
+		str_t key = cli_safe(c->a, json_key(m)), text = STR_NULL;
+		text = json_str(m, &text) == OK ? cli_safe(c->a, text) : cli_safe(c->a, json_raw(m));
+		printf("%-14.*s %.*s\n", STR_ARG(key), STR_ARG(text));
+	}
+	return EXIT_DONE;
+}
+
+int cli_done(cli_t *c, const net_response_t *response, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (c->json) {
+		cli_print(response->body);
+		return EXIT_DONE;
+	}
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	putchar('\n');
+	return EXIT_DONE;
+}
+
+int cli_verb(cli_t *c, const char *method, const char *path, const char *verb, str_t body, net_response_t *out)
+{
+	cli_request_t r = { .method = method, .path = str_of(path), .body = body, .verb = verb };
+
+	return cli_call(c, &r, out);
+}
+
+const char *cli_text(cli_t *c, const char *fmt, const char *arg)
+{
+	size_t n = strlen(fmt) + strlen(arg) + 1;
+	void *p;
+
+	CHECK(arena_try(c->a, n, &p) == OK); /* arguments of a command line are bounded by the kernel */
+	snprintf(p, n, fmt, arg);
+	return p;
+}

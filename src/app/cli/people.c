@@ -1,0 +1,175 @@
+/* people.c: attorn user, attorn role. */
+#include <stdio.h>
+
+#include "app/cli/json.h"
+#include "app/cli/verbs.h"
+
+static int key_json(cli_t *c, const char *path, str_t *out)
+{
+	crypto_pub_t pub;
+	diag_t diag = { 0 };
+	str_t text;
+	int status = cli_file(c, path, CLI_KEY_FILE_BYTES_MAX, &text);
+
+	if (status) {
+		return status;
+	}
+	/* a user's key file holds its public half in the open */
+	const json_t *root;
+	if (json_parse_object(c->a, text, &root, NULL) == OK &&
+		json_is_str(json_get(root, STR("v")), STR("attorn-user-key/1"))) {
+		text = json_raw(json_get(root, STR("public")));
+	}
+	err_t e = jose_pub_read(c->a, text, &pub, &diag);
+	if (e == OK) {
+		e = jose_jwk_write(c->a, &pub, STR_NULL, STR_NULL, out);
+	}
+	return e == OK ? EXIT_DONE : cli_fail_err(EXIT_HERE, path, e, &diag);
+}
+
+int cli_public_key(cli_t *c, const char *path, str_t *out_jwk)
+{
+	return key_json(c, path, out_jwk);
+}
+
+/* attorn user key NAME: a key of one's own, made where it will be used. */
+static int user_key(cli_t *c)
+{
+	AUTO(secret_done) secret_t passphrase = { 0 };
+	diag_t diag = { 0 };
+	char jwk[512];
+	const char *path = c->out ? c->out : cli_text(c, "%s.key", c->args[0]);
+	err_t e = cli_passphrase(c->passphrase_file, "Passphrase for the new user key", true, &passphrase, &diag);
+
+	if (e == OK) {
+		e = cli_user_key_make(path, &passphrase, jwk, &diag);
+	}
+	if (e != OK) {
+		return cli_fail_err(EXIT_HERE, path, e, &diag);
+	}
+	if (c->json) {
+		cli_print(str_of(jwk));
+	} else {
+		printf("made %s; enrol it with: attorn user add %s --key %s --role ROLE\n", path, c->args[0], path);
+	}
+	return EXIT_DONE;
+}
+
+static int user_add(cli_t *c)
+{
+	cli_body_t b;
+	str_t body, jwk;
+	net_response_t response;
+
+	if (!c->key) {
+		return cli_fail(EXIT_USAGE, "user add needs --key FILE (make one: attorn user key %s)", c->args[0]);
+	}
+	int status = key_json(c, c->key, &jwk);
+	if (status) {
+		return status;
+	}
+	cli_body_begin(&b, c);
+	jw_kstr(&b.w, "name", str_of(c->args[0]));
+	cli_body_list(&b, "roles", c->roles, c->n_roles);
+	jw_karray(&b.w, "keys");
+	jw_raw(&b.w, jwk);
+	jw_end(&b.w);
+	status = cli_body_end(&b, &body);
+	status = status ? status : cli_verb(c, "POST", "/users", "user.add", body, &response);
+	return status ? status : cli_done(c, &response, "user %s added", c->args[0]);
+}
+
+static int user_roles(cli_t *c)
+{
+	cli_body_t b;
+	str_t body;
+	net_response_t response;
+
+	cli_body_begin(&b, c);
+	cli_body_list(&b, "roles", c->roles, c->n_roles);
+	int status = cli_body_end(&b, &body);
+	status = status ? status : cli_verb(c, "POST", cli_text(c, "/users/%s/roles", c->args[0]), "user.roles", body, &response);
+	return status ? status : cli_done(c, &response, "roles of %s set", c->args[0]);
+}
+
+static int state_set(cli_t *c, const char *path, const char *verb, const char *state, const char *said)
+{
+	cli_body_t b;
+	str_t body;
+	net_response_t response;
+	bool widens = strcmp(state, "active") == 0;
+
+	cli_body_begin(&b, c);
+	jw_kstr(&b.w, "state", str_of(state));
+	int status = cli_body_end(&b, &body);
+	status = status ? status : cli_verb(c, "POST", path, widens ? verb : NULL, body, &response);
+	return status ? status : cli_done(c, &response, "%s is %s", said, state);
+}
+
+int cli_state_set(cli_t *c, const char *path, const char *verb, const char *state, const char *said)
+{
+	return state_set(c, path, verb, state, said);
+}
+
+static int user_state(cli_t *c)
+{
+	return state_set(c, cli_text(c, "/users/%s/state", c->args[0]), "user.state", c->args[1], c->args[0]);
+}
+
+static int user_list(cli_t *c)
+{
+	static const cli_column_t columns[] = { { "name", 20 }, { "state", 10 }, { "roles", 30 }, { "id", 40 } };
+
+	return cli_list(c, STR("/users"), "users", columns, ARRAY_LEN(columns));
+}
+
+static int user_show(cli_t *c)
+{
+	return cli_show(c, str_of(cli_text(c, "/users/%s", c->args[0])));
+}
+
+static const cli_word_t user_words[] = {
+	{ "key", "NAME [--out FILE]", "make a user key sealed by a passphrase", "O", 1, 1, user_key },
+	{ "add", "NAME --key FILE --role R...", "enrol a user (signed)", "kR", 1, 1, user_add },
+	{ "roles", "NAME --role R...", "replace a user's roles (signed)", "R", 1, 1, user_roles },
+	{ "state", "NAME active|disabled", "enable (signed) or disable a user", "", 2, 2, user_state },
+	{ "list", "", "all users", "", 0, 0, user_list },
+	{ "show", "NAME", "one user", "", 1, 1, user_show },
+};
+
+int cli_user(int argc, char **argv)
+{
+	return cli_words_run("user", user_words, ARRAY_LEN(user_words), argc, argv);
+}
+
+/* --- role ------------------------------------------------------------------------------------------------ */
+
+static int role_put(cli_t *c)
+{
+	cli_body_t b;
+	str_t body;
+	net_response_t response;
+
+	cli_body_begin(&b, c);
+	cli_body_list(&b, "permissions", c->scopes, c->n_scopes);
+	int status = cli_body_end(&b, &body);
+	status = status ? status : cli_verb(c, "PUT", cli_text(c, "/roles/%s", c->args[0]), "role.put", body, &response);
+	return status ? status : cli_done(c, &response, "role %s set", c->args[0]);
+}
+
+static int role_list(cli_t *c)
+{
+	static const cli_column_t columns[] = { { "name", 20 }, { "permissions", 60 } };
+
+	return cli_list(c, STR("/roles"), "roles", columns, ARRAY_LEN(columns));
+}
+
+static const cli_word_t role_words[] = {
+	{ "put", "NAME --scope RESOURCE:ACTION...", "make or replace a role (signed)", "c", 1, 1, role_put },
+	{ "list", "", "all roles", "", 0, 0, role_list },
+};
+
+int cli_role(int argc, char **argv)
+{
+	return cli_words_run("role", role_words, ARRAY_LEN(role_words), argc, argv);
+}

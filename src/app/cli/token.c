@@ -1,0 +1,112 @@
+/* token.c: attorn token, attorn http: an agent's key at work, one step at a time. */
+#include <stdio.h>
+
+#include "app/cli/agent_side.h"
+#include "app/cli/json.h"
+#include "app/cli/verbs.h"
+
+static int token_get(cli_t *c)
+{
+	agent_t g;
+	str_t token;
+	diag_t diag = { 0 };
+	int status = agent_open(c, c->args[0], &g);
+
+	if (status) {
+		return status;
+	}
+	err_t e = agent_token(&g, c->a, &token, &diag);
+	agent_close(&g);
+	if (e != OK) {
+		return cli_fail_err(EXIT_NO, "no token", e, &diag);
+	}
+	cli_print(token);
+	return EXIT_DONE;
+}
+
+static const cli_word_t token_words[] = {
+	{ "get", "ROUTE --agent A --key FILE --grant ID", "print a delegated token", "kagi", 1, 1, token_get },
+};
+
+int cli_token(int argc, char **argv)
+{
+	return cli_words_run("token", token_words, ARRAY_LEN(token_words), argc, argv);
+}
+
+/* --- http ------------------------------------------------------------------------------------------------ */
+
+static int body_of(cli_t *c, str_t *out)
+{
+	if (!c->data) {
+		*out = STR_NULL;
+		return EXIT_DONE;
+	}
+	if (c->data[0] == '@') {
+		return cli_file(c, c->data + 1, CLI_FILE_BYTES_MAX, out);
+	}
+	*out = str_of(c->data);
+	return EXIT_DONE;
+}
+
+static str_t item_of(cli_t *c, const agent_t *g, str_t method, str_t target, str_t body)
+{
+	uint8_t digest[DELEGATION_DIGEST_BYTES];
+
+	delegation_body_digest(body, digest);
+	return arena_cat(c->a, STR("{\"type\":\"http_request\",\"server\":\""), g->resource, STR("\",\"method\":\""), method,
+		STR("\",\"target\":\""), target,
+		arena_cat(c->a, STR("\",\"body_digest\":\""), b64url_enc(c->a, str_bytes(digest, sizeof(digest))), STR("\"}")));
+}
+
+/* One governed request: capability for exactly these bytes, proof, call. */
+static err_t governed(cli_t *c, agent_t *g, str_t method, str_t target, str_t body, net_response_t *out, diag_t *diag)
+{
+	str_t capability, proof, bare = str_sub(target, 0, str_find(target, '?'));
+
+	TRY(delegation_target_check(target));
+	TRY(delegation_method_check(method));
+	TRY(agent_capability(g, c->a, item_of(c, g, method, target, body), &capability, diag));
+	TRY(agent_proof(g, c->a, method, arena_cat(c->a, g->resource, bare), capability, &proof));
+	net_request_t r = {
+		.method = method,
+		.url = arena_cat(c->a, g->resource, target),
+		.headers = NET_HEADERS({ STR("Authorization"), arena_cat(c->a, STR("DPoP "), capability) },
+			{ STR("DPoP"), proof },
+			{ STR("Content-Type"), str_of(c->type ? c->type : "application/json") }),
+		.body = body,
+		.response_bytes_max = CLI_RESPONSE_BYTES_MAX,
+	};
+	return net_sync_fetch(c->a, &r, out, diag);
+}
+
+static int http_call(cli_t *c)
+{
+	agent_t g;
+	str_t body;
+	net_response_t response;
+	diag_t diag = { 0 };
+	int status = agent_open(c, c->args[0], &g);
+
+	status = status ? status : body_of(c, &body);
+	if (status) {
+		return status;
+	}
+	err_t e = governed(c, &g, str_of(c->args[1]), str_of(c->args[2]), body, &response, &diag);
+	agent_close(&g);
+	if (e != OK) {
+		return cli_fail_err(err_info(e)->cls == CLASS_UNAVAILABLE ? EXIT_AWAY : EXIT_NO, "refused", e, &diag);
+	}
+	if (response.body.n) {
+		cli_print(response.body);
+	}
+	return response.status >= 200 && response.status < 300 ? EXIT_DONE : EXIT_NO;
+}
+
+static const cli_word_t http_words[] = {
+	{ "", "ROUTE METHOD PATH [--data JSON]", "one governed call to an HTTP API", "kagiDT", 3, 3, http_call },
+};
+
+int cli_http(int argc, char **argv)
+{
+	return cli_words_run("http", http_words, ARRAY_LEN(http_words), argc, argv);
+}
