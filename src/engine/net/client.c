@@ -8,6 +8,7 @@ typedef struct {
 	uv_poll_t poll; /* first */
 	net_client_t *client;
 	curl_socket_t fd;
+	int events;
 } sock_t;
 
 static void client_deliver(net_client_t *c);
@@ -52,7 +53,9 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	int running;
 
 	if (status < 0) {
-		flags = CURL_CSELECT_ERR;
+		/* what came before the error is still read; libuv has stopped watching, libcurl has not */
+		flags = CURL_CSELECT_IN | CURL_CSELECT_OUT;
+		uv_poll_start(poll, s->events, on_poll);
 	}
 	curl_multi_socket_action(c->multi, s->fd, flags, &running);
 	client_deliver(c);
@@ -88,7 +91,11 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *owner, void *
 		return 0;
 	}
 	s = s ? s : sock_new(c, fd);
-	return s && uv_poll_start(&s->poll, events, on_poll) == 0 ? 0 : -1;
+	if (!s || uv_poll_start(&s->poll, events, on_poll) != 0) {
+		return -1;
+	}
+	s->events = events;
+	return 0;
 }
 
 static void on_time(void *arg)

@@ -1,9 +1,5 @@
 /* conn.c: one connection: reads, parses, serves one request at a time in order, writes, closes.
  * The handle lives in conn_t, which goes after the close callback and after what it posted. */
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 #include "engine/net/server_int.h"
 
 static void turn(conn_t *c);
@@ -16,6 +12,7 @@ static void free_when_done(conn_t *c)
 		return;
 	}
 	net_parser_done(&c->parser);
+	c->server->body_bytes -= c->body_bytes;
 	buf_wipe(&c->ahead);
 	buf_wipe(&c->out);
 	buf_wipe(&c->flying);
@@ -188,7 +185,8 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 {
 	conn_t *c = handle->data;
 
-	*out = uv_buf_init(c->server->read, NET_READ_BYTES);
+	/* what is read ahead is kept, so less of it */
+	*out = uv_buf_init(c->server->read, c->x ? NET_PIPELINE_BYTES_MAX : NET_READ_BYTES);
 }
 
 static void reading_set(conn_t *c, bool on);
@@ -236,6 +234,12 @@ static void reading_set(conn_t *c, bool on)
 	}
 }
 
+void conn_start(conn_t *c)
+{
+	c->deadline_ms = server_now_ms(c->server) + c->server->o.idle_timeout_ms;
+	reading_set(c, true);
+}
+
 static void parse_ahead(conn_t *c)
 {
 	size_t used;
@@ -250,10 +254,21 @@ static void parse_ahead(conn_t *c)
 	}
 }
 
+/* Keeps the server's sum of body bytes; above its bound nothing new is taken. */
+static void bodies_count(conn_t *c)
+{
+	size_t now = c->parser.body.cap + (c->x ? c->x->m.body_buf.cap : 0);
+
+	c->server->body_bytes += now - c->body_bytes;
+	c->body_bytes = now;
+}
+
 static void refuse(conn_t *c, int status)
 {
 	c->server->counts.refusals++;
 	reply_refusal(c, status);
+	net_parser_done(&c->parser);
+	bodies_count(c);
 	buf_wipe(&c->ahead);
 	reading_set(c, true);
 	linger(c);
@@ -264,6 +279,7 @@ static void serve(conn_t *c)
 	c->server->counts.requests++;
 	c->phase = CONN_SERVING;
 	c->x = exchange_new(c);
+	bodies_count(c);
 	if (c->eof) {
 		exchange_mark_lost(c->x);
 	}
@@ -304,8 +320,11 @@ static void turn(conn_t *c)
 			break;
 		}
 		parse_ahead(c);
+		bodies_count(c);
 		if (c->parser.state == NET_PARSER_REFUSED) {
 			refuse(c, c->parser.status);
+		} else if (c->parser.state == NET_PARSER_BODY && c->server->body_bytes > c->server->o.bodies_bytes_max) {
+			refuse(c, 503);
 		} else if (c->parser.state == NET_PARSER_REQUEST) {
 			serve(c);
 		} else {
@@ -339,6 +358,7 @@ static void on_posted_turn(void *arg)
 void conn_exchange_ended(conn_t *c, bool cut)
 {
 	c->x = NULL;
+	bodies_count(c);
 	if (cut) {
 		conn_cut(c);
 		return;
@@ -409,88 +429,4 @@ void conn_sweep(conn_t *c, uint64_t now_ms)
 	} else {
 		conn_cut(c);
 	}
-}
-
-/* ---- the beginning ---- */
-
-static void peer_learn_tcp(conn_t *c)
-{
-	struct sockaddr_storage a = { 0 };
-	int n = sizeof(a);
-	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&a;
-	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&a;
-	bool is_v6;
-
-	c->peer.uid = (uid_t)-1;
-	c->peer.gid = (gid_t)-1;
-	if (uv_tcp_getpeername(&c->h.tcp, (struct sockaddr *)&a, &n) != 0) {
-		return;
-	}
-	is_v6 = a.ss_family == AF_INET6;
-	inet_ntop(a.ss_family, is_v6 ? (const void *)&v6->sin6_addr : (const void *)&v4->sin_addr,
-		c->peer.address, sizeof(c->peer.address));
-	c->peer.port = ntohs(is_v6 ? v6->sin6_port : v4->sin_port);
-}
-
-/* False when the kernel does not say who it is: then there is no connection. */
-static bool peer_learn_unix(conn_t *c)
-{
-	struct ucred cred = { 0 };
-	socklen_t n = sizeof(cred);
-	uv_os_fd_t fd;
-
-	if (uv_fileno(&c->h.handle, &fd) != 0 ||
-		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) != 0 || n != sizeof(cred)) {
-		return false;
-	}
-	c->peer = (net_peer_t){ .is_unix = true, .pid = cred.pid, .uid = cred.uid, .gid = cred.gid };
-	return true;
-}
-
-static conn_t *conn_new(net_server_t *s)
-{
-	conn_t *c = heap_new(conn_t);
-
-	c->server = s;
-	c->next = s->conns;
-	if (s->conns) {
-		s->conns->prev = c;
-	}
-	s->conns = c;
-	s->counts.connections_now++;
-	net_parser_init(&c->parser, s->o.head_bytes_max, s->o.body_bytes_max);
-	buf_init(&c->ahead, NET_PIPELINE_BYTES_MAX + NET_READ_BYTES);
-	buf_init(&c->out, NET_REPLY_BODY_BYTES_MAX + NET_REPLY_PENDING_BYTES_MAX);
-	buf_init(&c->flying, c->out.max);
-	return c;
-}
-
-void conn_accept(net_server_t *s)
-{
-	uv_loop_t *uv = loop_uv(s->loop);
-	conn_t *c = conn_new(s);
-	int e = s->unix_path ? uv_pipe_init(uv, &c->h.pipe, 0) : uv_tcp_init(uv, &c->h.tcp);
-
-	CHECK(e == 0);
-	c->h.handle.data = c;
-	if (uv_accept(&s->listener.stream, &c->h.stream) != 0) {
-		conn_cut(c);
-		return;
-	}
-	s->counts.connections++;
-	if (s->counts.connections_now > s->o.connections_max) {
-		s->counts.connections_over++;
-		conn_cut(c);
-		return;
-	}
-	if (s->unix_path && !peer_learn_unix(c)) {
-		conn_cut(c);
-		return;
-	}
-	if (!s->unix_path) {
-		peer_learn_tcp(c);
-		uv_tcp_nodelay(&c->h.tcp, 1);
-	}
-	c->deadline_ms = server_now_ms(s) + s->o.idle_timeout_ms;
-	reading_set(c, true);
 }

@@ -131,6 +131,7 @@ err_t easy_prepare(CURL *easy, arena_t *a, const net_request_t *r)
 	}
 	if (r->ca_file) {
 		curl_easy_setopt(easy, CURLOPT_CAINFO, r->ca_file);
+		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* this file alone */
 	}
 	times_set(easy, r);
 	return OK;

@@ -10,7 +10,8 @@ enum {
 	NET_BODY_BYTES_DEFAULT = 4 << 20, /* mcp.md G5 */
 	NET_BODY_BYTES_MAX = 64 << 20,
 	NET_CHUNK_OVERHEAD_BYTES_MAX = 1 << 20, /* framing of one chunked body: sizes, extensions, CRLF */
-	NET_PIPELINE_BYTES_MAX = 64 << 10, /* read ahead while a request is served, then reading stops */
+	NET_BODIES_BYTES_DEFAULT = 256 << 20, /* of all requests of a server together; more: 503 */
+	NET_PIPELINE_BYTES_MAX = 16 << 10, /* read ahead while a request is served, then reading stops */
 
 	/* connections */
 	NET_CONNECTIONS_DEFAULT = 4096, /* per server; the next one is accepted and closed at once */

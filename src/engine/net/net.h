@@ -60,6 +60,7 @@ typedef struct {
 				  one is ERR_EXISTS */
 	mode_t unix_mode; /* 0 means 0600 */
 	size_t head_bytes_max, body_bytes_max; /* 0: default of limits.h, here and below */
+	size_t bodies_bytes_max; /* of all requests being received together; more is 503 */
 	uint32_t connections_max;
 	uint32_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms, sse_idle_ms;
 	net_handler_fn handler;

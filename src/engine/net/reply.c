@@ -138,6 +138,9 @@ static void finish(net_exchange_t *x, bool cut)
 	conn_t *c = x->conn;
 	bool keep_open = x->keep_open;
 
+	if (x->detached) {
+		detached_end(TAKE(x->detached), cut);
+	}
 	exchange_end(x);
 	if (!c) {
 		return;
@@ -157,6 +160,10 @@ void net_reply(net_exchange_t *x, int status, net_headers_t headers, str_t body)
 
 	CHECK(!x->begun && !x->ended);
 	x->begun = true;
+	if (x->detached) {
+		detached_begin(x->detached, status, headers);
+		detached_chunk(x->detached, body);
+	}
 	if (!x->conn) {
 		finish(x, false);
 		return;
@@ -196,6 +203,9 @@ void net_reply_begin(net_exchange_t *x, int status, net_headers_t headers)
 {
 	CHECK(!x->begun && !x->ended);
 	x->begun = true;
+	if (x->detached) {
+		detached_begin(x->detached, status, headers);
+	}
 	if (!x->conn) {
 		return;
 	}
@@ -233,6 +243,10 @@ err_t net_reply_chunk(net_exchange_t *x, str_t bytes)
 	conn_t *c = x->conn;
 
 	CHECK(x->begun && !x->ended);
+	if (x->detached && !x->lost) {
+		detached_chunk(x->detached, bytes);
+		return OK;
+	}
 	ENSURE(c && !c->broken && !c->closing, ERR_CANCELLED);
 	if (bytes.n == 0 || !x->has_body) {
 		return OK; /* an empty chunk would end the body */

@@ -226,6 +226,7 @@ static net_server_options_t options_filled(const net_server_options_t *o)
 	f.unix_path = NULL;
 	f.head_bytes_max = size_or(o->head_bytes_max, NET_HEAD_BYTES_DEFAULT);
 	f.body_bytes_max = size_or(o->body_bytes_max, NET_BODY_BYTES_DEFAULT);
+	f.bodies_bytes_max = size_or(o->bodies_bytes_max, NET_BODIES_BYTES_DEFAULT);
 	f.connections_max = ms_or(o->connections_max, NET_CONNECTIONS_DEFAULT);
 	f.head_timeout_ms = ms_or(o->head_timeout_ms, NET_HEAD_TIMEOUT_MS);
 	f.body_timeout_ms = ms_or(o->body_timeout_ms, NET_BODY_TIMEOUT_MS);

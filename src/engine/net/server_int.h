@@ -8,6 +8,7 @@
 #include "engine/net/parser.h"
 
 typedef struct conn conn_t;
+typedef struct net_detached net_detached_t;
 
 enum { NET_READ_BYTES = 64 << 10, NET_DATE_BYTES = 32 };
 
@@ -32,6 +33,7 @@ struct net_server {
 	void (*closed)(void *owner);
 	void *closed_owner;
 	buf_t head; /* scratch for reply heads */
+	size_t body_bytes; /* held for requests, all connections together */
 	uint64_t date_s;
 	char date[NET_DATE_BYTES];
 	char read[NET_READ_BYTES]; /* one for all: consumed or copied before the callback returns */
@@ -65,6 +67,7 @@ struct conn {
 	uv_write_t write;
 	uv_shutdown_t shutdown;
 	size_t lingered;
+	size_t body_bytes; /* this one's part of the server's sum */
 	posted_t posted;
 	bool reading, writing, in_turn, eof, broken, close_after, shut, closing, closed;
 	net_peer_t peer;
@@ -72,6 +75,7 @@ struct conn {
 
 struct net_exchange {
 	conn_t *conn; /* NULL when it is gone */
+	net_detached_t *detached; /* instead of a connection, in simulations */
 	loop_t *loop;
 	net_message_t m;
 	net_peer_t peer;
@@ -86,8 +90,11 @@ struct net_exchange {
 	posted_t posted;
 };
 
-/* conn.c */
+/* accept.c */
 void conn_accept(net_server_t *s);
+
+/* conn.c */
+void conn_start(conn_t *c);
 /* Puts bytes on their way, in order; never calls back. Dropped when the connection is broken. */
 void conn_send(conn_t *c, const str_t *parts, size_t n);
 size_t conn_pending(const conn_t *c);
@@ -105,6 +112,11 @@ void exchange_end(net_exchange_t *x); /* no further call; frees now or after the
 void exchange_mark_lost(net_exchange_t *x);
 bool exchange_is_between_events(const net_exchange_t *x);
 void exchange_check_drained(net_exchange_t *x);
+/* detached.c */
+void detached_begin(net_detached_t *d, int status, net_headers_t h);
+void detached_chunk(net_detached_t *d, str_t bytes);
+void detached_end(net_detached_t *d, bool cut); /* answers and frees */
+
 /* reply.c: a whole reply without an exchange: refusals. */
 void reply_refusal(conn_t *c, int status);
 

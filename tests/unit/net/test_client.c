@@ -494,9 +494,7 @@ static void nothing_is_sent_twice(void **state)
 
 /* ---- Python's http.server: HTTP/1.0 and 1.1, a body until close, an early close ---- */
 
-static pid_t python_start(uint16_t *out_port)
-{
-	static const char script[] =
+static const char plain_script[] =
 		"import http.server,sys\n"
 		"class H(http.server.BaseHTTPRequestHandler):\n"
 		" protocol_version='HTTP/1.1'\n"
@@ -512,7 +510,11 @@ static pid_t python_start(uint16_t *out_port)
 		"s=http.server.ThreadingHTTPServer(('127.0.0.1',0),H)\n"
 		"print(s.server_port,flush=True)\n"
 		"s.serve_forever()\n";
-	char *const argv[] = { "python3", "-c", (char *)(uintptr_t)script, NULL };
+
+/* Runs a script that prints its port. */
+static pid_t python_start(const char *script, const char *arg, uint16_t *out_port)
+{
+	char *const argv[] = { "python3", "-c", (char *)(uintptr_t)script, (char *)(uintptr_t)arg, NULL };
 	posix_spawn_file_actions_t actions;
 	char text[16] = "";
 	int ends[2];
@@ -526,10 +528,10 @@ static pid_t python_start(uint16_t *out_port)
 	assert_int_equal(posix_spawnp(&pid, "python3", &actions, NULL, argv, environ), 0);
 	posix_spawn_file_actions_destroy(&actions);
 	close(ends[1]);
-	ssize_t n = read(ends[0], text, sizeof(text) - 1);
-	close(ends[0]);
-	assert_true(n > 1);
-	assert_int_equal(str_to_u64(str_trim((str_t){ text, (size_t)n }), 65535, &port), OK);
+	FILE *out = fdopen(ends[0], "r");
+	assert_non_null(fgets(text, sizeof(text), out)); /* the whole line: Python may write it in two */
+	fclose(out);
+	assert_int_equal(str_to_u64(str_trim(str_of(text)), 65535, &port), OK);
 	*out_port = (uint16_t)port;
 	return pid;
 }
@@ -539,7 +541,7 @@ static void a_foreign_server(void **state)
 	rig_t r;
 	net_response_t a;
 	uint16_t port;
-	pid_t pid = python_start(&port);
+	pid_t pid = python_start(plain_script, NULL, &port);
 
 	(void)state;
 	rig_open(&r, NULL);
@@ -559,6 +561,60 @@ static void a_foreign_server(void **state)
 	rig_close(&r);
 	kill(pid, SIGTERM);
 	waitpid(pid, NULL, 0);
+}
+
+/* ---- TLS: verified, or nothing ---- */
+
+static pid_t tls_start(const char *dir, uint16_t *out_port)
+{
+	static const char script[] =
+		"import http.server,ssl,subprocess,sys\n"
+		"d=sys.argv[1]\n"
+		"subprocess.run(['openssl','req','-x509','-newkey','ec','-pkeyopt','ec_paramgen_curve:P-256','-nodes',"
+		"'-keyout',d+'/k','-out',d+'/c','-days','2','-subj','/CN=x','-addext','subjectAltName=IP:127.0.0.1'],"
+		"check=True,stderr=subprocess.DEVNULL)\n"
+		"class H(http.server.BaseHTTPRequestHandler):\n"
+		" def log_message(self,*a): pass\n"
+		" def do_GET(self):\n"
+		"  self.send_response(200);self.end_headers();self.wfile.write(b'sealed')\n"
+		"s=http.server.HTTPServer(('127.0.0.1',0),H)\n"
+		"s.handle_error=lambda *a: None\n"
+		"c=ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER);c.load_cert_chain(d+'/c',d+'/k')\n"
+		"s.socket=c.wrap_socket(s.socket,server_side=True)\n"
+		"print(s.server_port,flush=True)\n"
+		"s.serve_forever()\n";
+
+	return python_start(script, dir, out_port);
+}
+
+static void tls_is_verified(void **state)
+{
+	rig_t r;
+	net_response_t a;
+	uint16_t port;
+	char dir[] = "/tmp/attorn-net-XXXXXX";
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	pid_t pid = tls_start(dir, &port);
+	rig_open(&r, NULL);
+	net_request_t q = { .method = STR("GET"), .url = arena_printf(r.arena, "https://127.0.0.1:%u/", port) };
+	assert_int_equal(fetch(&r, &q, &a), ERR_UPSTREAM); /* nobody vouches for it */
+	assert_int_equal(arena_cstr(r.arena, arena_printf(r.arena, "%s/c", dir), &q.ca_file), OK);
+	assert_int_equal(fetch(&r, &q, &a), OK);
+	assert_true(str_eq(a.body, STR("sealed")));
+	q.url = arena_printf(r.arena, "https://localhost:%u/", port);
+	assert_int_equal(fetch(&r, &q, &a), ERR_UPSTREAM); /* another name */
+	q.url = arena_printf(r.arena, "https://127.0.0.1:%u/", port);
+	q.ca_file = NULL;
+	assert_int_equal(fetch(&r, &q, &a), ERR_UPSTREAM); /* no trust is left over from the one before */
+	rig_close(&r);
+	kill(pid, SIGTERM);
+	waitpid(pid, NULL, 0);
+	unlink(arena_printf(r.arena = arena_open(), "%s/k%c", dir, 0).p);
+	unlink(arena_printf(r.arena, "%s/c%c", dir, 0).p);
+	arena_free(r.arena);
+	assert_int_equal(rmdir(dir), 0);
 }
 
 static void unix_sockets_and_proxies(void **state)
@@ -661,6 +717,7 @@ int main(void)
 		cmocka_unit_test(malformed_answers),
 		cmocka_unit_test(nothing_is_sent_twice),
 		cmocka_unit_test(a_foreign_server),
+		cmocka_unit_test(tls_is_verified),
 		cmocka_unit_test(unix_sockets_and_proxies),
 		cmocka_unit_test(the_blocking_call),
 		cmocka_unit_test(many_at_once),
