@@ -24,8 +24,8 @@ ORDERS = "SELECT id, customer, total_cents FROM orders"
 async def mcp_route(options, route):
     """A session with one MCP route; the shim is the only thing that knows about tokens."""
     shim = StdioServerParameters(command=options.attorn, args=[
-        "mcp", route, "--issuer", options.issuer, "--gateway", options.gateway,
-        "--client-id", options.client_id, "--key", options.key, "--grant", options.grant])
+        "mcp", f"{options.gateway}/r/{route}", "--issuer", options.issuer,
+        "--agent", options.client_id, "--key", options.key, "--grant", options.grant])
     async with stdio_client(shim) as (read, write), ClientSession(read, write) as session:
         await session.initialize()
         yield session

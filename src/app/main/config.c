@@ -259,17 +259,18 @@ err_t config_load(const char *file, config_t *out, diag_t *diag)
 	return OK;
 }
 
-const char config_default_text[] =
+/* Four %u: the authority's port twice, the gateway's twice. */
+static const char default_text[] =
 	"# attorn.yaml: where this authority and its gateway listen, and how long tokens live.\n"
-	"# Agents, users, routes, secrets, policy and grants are not here: they live in the store and\n"
+	"# Agents, users, routes, secrets, rules and grants are not here: they live in the store and\n"
 	"# change by verbs that a person signs (attorn help).\n"
 	"trust_domain: example.test          # first part of every agent's name: spiffe://example.test/agent/NAME\n"
-	"issuer: http://127.0.0.1:7480       # agents put exactly this string into the audience of assertions\n"
+	"issuer: http://127.0.0.1:%u       # agents put exactly this string into the audience of assertions\n"
 	"authority:\n"
-	"  listen: 127.0.0.1:7480            # loopback only\n"
+	"  listen: 127.0.0.1:%u            # loopback only\n"
 	"gateway:\n"
-	"  listen: 127.0.0.1:7481\n"
-	"  url: http://127.0.0.1:7481        # a tool server's address is this + /r/NAME\n"
+	"  listen: 127.0.0.1:%u\n"
+	"  url: http://127.0.0.1:%u        # a tool server's address is this + /r/NAME\n"
 	"  allow_origins: []                 # browser origins that may call the gateway\n"
 	"tokens:\n"
 	"  delegated_s: 600                  # life of a delegated token, 60 to 3600 seconds\n"
@@ -280,8 +281,10 @@ const char config_default_text[] =
 	"log:\n"
 	"  level: info                       # error, warn, info, debug\n";
 
-err_t config_write_default(const char *file, diag_t *diag)
+err_t config_write_default(const char *file, uint16_t port, diag_t *diag)
 {
+	char text[sizeof(default_text) + 32];
+	unsigned next = port + 1u;
 	int fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 
 	if (fd < 0 && errno == EEXIST) {
@@ -291,8 +294,8 @@ err_t config_write_default(const char *file, diag_t *diag)
 		diag_set(diag, 0, 0, "%s: %s", file, strerror(errno));
 		return ERR_IO;
 	}
-	ssize_t n = write(fd, config_default_text, strlen(config_default_text));
-	bool ok = n == (ssize_t)strlen(config_default_text) && fsync(fd) == 0;
+	int n = snprintf(text, sizeof(text), default_text, port, port, next, next);
+	bool ok = write(fd, text, (size_t)n) == (ssize_t)n && fsync(fd) == 0;
 	close(fd);
 	return ok ? OK : ERR_IO;
 }

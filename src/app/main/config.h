@@ -35,10 +35,9 @@ MUST err_t config_paths(const char *root, config_paths_t *out, diag_t *diag);
 /* Reads and checks the file; ERR_CONFIG with line and text in diag. Unknown keys are errors. */
 MUST err_t config_load(const char *file, config_t *out, diag_t *diag);
 
-/* Writes a commented default configuration unless the file exists. */
-MUST err_t config_write_default(const char *file, diag_t *diag);
-
-/* The golden text of config_write_default. */
-extern const char config_default_text[];
+/* Writes a commented default configuration unless the file exists: authority on `port`, gateway on the
+ * next one. */
+enum { CONFIG_PORT_DEFAULT = 7480 };
+MUST err_t config_write_default(const char *file, uint16_t port, diag_t *diag);
 
 #endif

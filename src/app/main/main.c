@@ -32,14 +32,26 @@ void complain(const char *file, const diag_t *diag, err_t e)
 
 typedef struct {
 	const char *dir, *passphrase_file, *operator_name;
+	uint16_t port;
 } start_args_t;
 
 static const struct argp_option start_options[] = {
 	{ "dir", 'd', "DIR", 0, "working directory (default: $ATTORN_DIR, else the current one)", 0 },
 	{ "passphrase-file", 'p', "FILE", 0, "first start: read the operator's passphrase from FILE (- is stdin)", 0 },
 	{ "operator", 'o', "NAME", 0, "first start: name of the first user (default: operator)", 0 },
+	{ "port", 'P', "N", 0, "first start: authority on port N, gateway on N+1 (default: 7480)", 0 },
 	{ 0 },
 };
+
+static void port_set(start_args_t *args, const char *text, struct argp_state *state)
+{
+	uint64_t port;
+
+	if (str_to_u64(str_of(text), UINT16_MAX - 1, &port) != OK || port == 0) {
+		argp_error(state, "--port: not a port: %s", text);
+	}
+	args->port = (uint16_t)port;
+}
 
 static error_t start_option(int key, char *arg, struct argp_state *state)
 {
@@ -54,6 +66,9 @@ static error_t start_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'o':
 		args->operator_name = arg;
+		return 0;
+	case 'P':
+		port_set(args, arg, state);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -74,7 +89,8 @@ static int start_common(int argc, char **argv, started_t *s)
 {
 	diag_t diag = { 0 };
 
-	s->args = (start_args_t){ .dir = getenv("ATTORN_DIR"), .operator_name = "operator" };
+	s->args = (start_args_t){ .dir = getenv("ATTORN_DIR"), .operator_name = "operator",
+		.port = CONFIG_PORT_DEFAULT };
 	argp_parse(&start_argp, argc, argv, 0, NULL, &s->args);
 	if (!s->args.dir) {
 		s->args.dir = ".";
@@ -110,7 +126,8 @@ static int first(started_t *s, bool *out_new)
 	err_t e = policy_init();
 
 	if (e == OK) {
-		e = first_start(&s->paths, s->args.operator_name, s->args.passphrase_file, out_new, &diag);
+		e = first_start(&s->paths, s->args.operator_name, s->args.passphrase_file, s->args.port,
+			out_new, &diag);
 	}
 	if (e != OK) {
 		complain(s->paths.root, &diag, e);

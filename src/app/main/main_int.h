@@ -14,7 +14,7 @@ int up_supervise(const config_paths_t *paths, const config_t *config);
 bool up_announce(const config_paths_t *paths, const config_t *config);
 /* First start: directories, configuration, KEK, store, operator key; `out_new` tells whether it was. */
 MUST err_t first_start(const config_paths_t *paths, const char *operator_name, const char *passphrase_file,
-	bool *out_new, diag_t *diag);
+	uint16_t port, bool *out_new, diag_t *diag);
 int authority_run(const config_paths_t *paths, const config_t *config);
 int gateway_run(const config_paths_t *paths, const config_t *config);
 /* Opens the ledger of this store under the vault's key. `vault` must outlive it. */

@@ -111,8 +111,8 @@ static void remains_remove(const config_paths_t *p, const char *name)
 	unlink(p->kek);
 }
 
-err_t first_start(const config_paths_t *p, const char *operator_name, const char *passphrase_file, bool *out_new,
-	diag_t *diag)
+err_t first_start(const config_paths_t *p, const char *operator_name, const char *passphrase_file, uint16_t port,
+	bool *out_new, diag_t *diag)
 {
 	config_t config;
 	crypto_pub_t key;
@@ -121,7 +121,7 @@ err_t first_start(const config_paths_t *p, const char *operator_name, const char
 	if (is_started(p)) {
 		return OK;
 	}
-	TRY(config_write_default(p->config, diag));
+	TRY(config_write_default(p->config, port, diag));
 	TRY(config_load(p->config, &config, diag));
 	TRY(folders_make(p, diag));
 	remains_remove(p, operator_name);
