@@ -2,6 +2,8 @@
  * the checkpoint, by the writer alone and where its errors are seen (reference ledger 9.2). */
 #include "engine/store/store_int.h"
 
+enum { WARY_BATCHES = 64 }; /* after a failure: about a tenth of a second of load */
+
 bool store_is_full(const store_t *s)
 {
 	return atomic_load(&s->full);
@@ -48,43 +50,87 @@ static err_t exec_cached(store_txn_t *t, const char *sql)
 	return query_run(&q);
 }
 
-/* One closure in its savepoint. An error returned here is the transaction's, not the closure's. */
+/* How a transaction is run. Savepoints cost a copy of each page they change, and closures that fail
+ * are rare (a denial is a record, not a failure): the first try goes without, and when one fails
+ * everything is undone and run again with them. */
+typedef struct {
+	bool essential_only; /* the disk is full */
+	bool savepoints;
+} way_t;
+
+/* True when nothing of the transaction can stand: a full disk, or SQLite ended it by itself. */
+static err_t broken(store_txn_t *t)
+{
+	ENSURE(!t->full, ERR_DISK_FULL);
+	ENSURE(sqlite3_get_autocommit(t->db) == 0, ERR_STORE);
+	return OK;
+}
+
+/* One closure. An error returned here is the transaction's, not the closure's. */
 static err_t run_one(store_txn_t *t, store_closure_t *c)
 {
 	TRY(exec_cached(t, "SAVEPOINT closure"));
 	c->err = c->run(t, c->self);
-	ENSURE(!t->full, ERR_DISK_FULL);
-	/* SQLite may end the whole transaction by itself (out of memory): then nothing stands */
-	ENSURE(sqlite3_get_autocommit(t->db) == 0, ERR_STORE);
+	TRY(broken(t));
 	if (c->err != OK) {
 		TRY(exec_cached(t, "ROLLBACK TO closure"));
 	}
 	return exec_cached(t, "RELEASE closure");
 }
 
-static err_t run_all(store_t *s, store_closure_t *const closures[], size_t n, bool essential_only)
+/* ERR_CONFLICT: one failed, so that all must run again with savepoints. */
+static err_t run_plain(store_txn_t *t, store_closure_t *c)
+{
+	c->err = c->run(t, c->self);
+	TRY(broken(t));
+	return c->err == OK ? OK : ERR_CONFLICT;
+}
+
+static err_t run_each(store_txn_t *t, store_closure_t *const closures[], size_t n, way_t way)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (way.essential_only && !closures[i]->essential) {
+			closures[i]->err = ERR_DISK_FULL;
+			continue;
+		}
+		TRY(way.savepoints ? run_one(t, closures[i]) : run_plain(t, closures[i]));
+	}
+	return exec_cached(t, "COMMIT");
+}
+
+static err_t run_all(store_t *s, store_closure_t *const closures[], size_t n, way_t way)
 {
 	store_txn_t *t = s->writer;
 	err_t err;
 
 	t->full = false;
 	TRY(exec_cached(t, "BEGIN IMMEDIATE"));
-	for (size_t i = 0; i < n; i++) {
-		if (essential_only && !closures[i]->essential) {
-			closures[i]->err = ERR_DISK_FULL;
-			continue;
-		}
-		err = run_one(t, closures[i]);
-		if (err != OK) {
-			rollback(t);
-			return err;
-		}
-	}
-	err = exec_cached(t, "COMMIT");
+	err = run_each(t, closures, n, way);
 	if (err != OK) {
 		rollback(t);
 	}
 	return err;
+}
+
+/* Chooses the way. After a failure the next batches go with savepoints at once, so that somebody who
+ * makes closures fail on purpose does not double our work. */
+static err_t run_batch(store_t *s, store_closure_t *const closures[], size_t n, bool essential_only)
+{
+	way_t way = { essential_only, s->wary > 0 && n > 1 };
+	err_t err = run_all(s, closures, n, way);
+
+	if (s->wary > 0) {
+		s->wary--;
+	}
+	if (err != ERR_CONFLICT || way.savepoints) {
+		return err;
+	}
+	if (n == 1) {
+		return OK; /* it failed alone and is undone; its error is told */
+	}
+	s->wary = WARY_BATCHES;
+	way.savepoints = true;
+	return run_all(s, closures, n, way);
 }
 
 static void checkpoint(store_t *s)
@@ -107,12 +153,12 @@ void store_batch_run(store_t *s, store_closure_t *const closures[], size_t n)
 
 	CHECK(n > 0 && n <= STORE_BATCH_MAX);
 	fullness_update(s);
-	err = run_all(s, closures, n, atomic_load(&s->full));
+	err = run_batch(s, closures, n, atomic_load(&s->full));
 	if (err == ERR_DISK_FULL) {
 		/* nothing is committed: give the reserve away and keep what must not be lost */
 		reserve_release(s);
 		atomic_store(&s->full, true);
-		err = run_all(s, closures, n, true);
+		err = run_batch(s, closures, n, true);
 	}
 	if (err != OK) {
 		all_fail(closures, n, err);

@@ -39,17 +39,12 @@ static bool name_is_ok(str_t name)
 
 uint32_t merkle_key_id(str_t name, uint8_t type, str_t key)
 {
+	const str_t parts[] = { name, STR("\n"), str_bytes(&type, 1), key };
 	uint8_t digest[CRYPTO_SHA256_BYTES];
-	crypto_sha256_t h;
 	rd_t r;
 	uint32_t id;
 
-	crypto_sha256_start(&h);
-	crypto_sha256_add(&h, name);
-	crypto_sha256_add(&h, STR("\n"));
-	crypto_sha256_add(&h, str_bytes(&type, 1));
-	crypto_sha256_add(&h, key);
-	crypto_sha256_end(&h, digest);
+	crypto_sha256_parts(parts, ARRAY_LEN(parts), digest);
 	r = rd_of(str_bytes(digest, sizeof(digest)));
 	CHECK(rd_u32be(&r, &id) == OK);
 	return id;

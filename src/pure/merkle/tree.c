@@ -6,13 +6,10 @@ _Static_assert((int)MERKLE_HASH_BYTES == (int)CRYPTO_SHA256_BYTES, "the tree is 
 
 merkle_hash_t merkle_leaf_hash(str_t leaf)
 {
-	crypto_sha256_t h;
+	const str_t parts[] = { STR("\0"), leaf }; /* RFC 6962 2.1: domain of leaves */
 	merkle_hash_t out;
 
-	crypto_sha256_start(&h);
-	crypto_sha256_add(&h, str_bytes("\x00", 1)); /* RFC 6962 2.1: domain of leaves */
-	crypto_sha256_add(&h, leaf);
-	crypto_sha256_end(&h, out.b);
+	crypto_sha256_parts(parts, ARRAY_LEN(parts), out.b);
 	return out;
 }
 
