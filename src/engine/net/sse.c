@@ -14,7 +14,10 @@ void net_sse_begin(net_exchange_t *x, net_headers_t extra)
 	};
 	size_t n = 2;
 
-	CHECK(extra.n <= NET_REPLY_HEADERS_MAX - n);
+	if (extra.n > NET_REPLY_HEADERS_MAX - n) {
+		net_reply_begin(x, 502, NET_NO_HEADERS); /* they may come from an upstream */
+		return;
+	}
 	for (size_t i = 0; i < extra.n; i++) {
 		all[n++] = extra.v[i];
 	}
