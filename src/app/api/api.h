@@ -1,4 +1,4 @@
-/* api.h: the admin API (wire.md 7): reads, and the verbs a person signs. All jobs, no flow.
+/* api.h: the admin API (wire.md 7): reads, and the verbs a person signs. docs/openapi.json describes it.
  * Owns: nothing durable. Threads: the loop's, save api_bootstrap. Limits: limits.h.
  * Forbidden: a widening verb without a signature, on any door; believing a file permission. */
 #ifndef ATTORN_API_H
@@ -6,6 +6,7 @@
 
 #include "engine/net/net.h"
 #include "engine/store/store.h"
+#include "service/admit/admit.h"
 #include "service/feed/feed.h"
 #include "service/ledger/ledger.h"
 #include "service/vault/vault.h"
@@ -19,8 +20,10 @@ typedef struct {
 	vault_t *vault;
 	const ledger_t *ledger;
 	feed_t *feed;
+	admit_t *admit; /* counts and budgets of refusals */
 	str_t issuer, trust_domain, gateway_url; /* outlive the api */
-	bool shared_uid;
+	str_t data_dir; /* whose disk `status` tells about; empty: not told */
+	bool shared_uid; /* agents and authority share a uid here: assurance says so */
 	void (*appended)(void *owner); /* after a commit with records: wakes the sequencer */
 	void *owner;
 } api_deps_t;

@@ -248,8 +248,9 @@ static err_t services_make(authority_t *p, diag_t *diag)
 		.appended = records_appended, .owner = p };
 	TRY(broker_new(&broker, &p->broker));
 	api_deps_t api = { .loop = p->loop, .write = p->write, .read = p->read, .cpu = p->cpu, .store = p->store,
-		.vault = p->vault, .ledger = p->ledger, .feed = p->feed, .issuer = issuer, .trust_domain = td,
-		.gateway_url = str_of(p->config->gateway_url), .shared_uid = shared_uid,
+		.vault = p->vault, .ledger = p->ledger, .feed = p->feed, .admit = p->admit, .issuer = issuer,
+		.trust_domain = td, .gateway_url = str_of(p->config->gateway_url),
+		.data_dir = str_of(p->paths->data), .shared_uid = shared_uid,
 		.appended = records_appended, .owner = p };
 	return api_new(&api, &p->api);
 }

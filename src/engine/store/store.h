@@ -62,6 +62,12 @@ MUST err_t store_disk(arena_t *a, str_t path, str_t *out_name, bool *out_durable
 MUST err_t store_meta_get(store_txn_t *t, arena_t *a, str_t name, str_t *out); /* ERR_NOT_FOUND */
 MUST err_t store_meta_put(store_txn_t *t, str_t name, str_t value);
 
+/* ---- counts.c: rows, for `status` ---- */
+typedef struct {
+	int64_t agents, users, roles, routes, secrets, grants;
+} store_counts_t;
+MUST err_t store_counts(store_txn_t *t, store_counts_t *out);
+
 #include "engine/store/authority.h"
 #include "engine/store/config.h"
 #include "engine/store/identity.h"

@@ -32,7 +32,7 @@ const merkle_vkey_t *ledger_vkey(const ledger_t *l);
 
 /* What the caller knows. `body`: a JSON object of the members of 11.2 that the type may have, but
  * not v, type, rid, ts, src, after, enf, which the ledger adds. Digests in act.args, act.digest,
- * resp and a text in reason come plain and are replaced by keyed commitments (12.2); what they hide
+ * resp and texts in doc and reason come plain and are replaced by keyed commitments (12.2); what they hide
  * is sealed beside the log so that `explain` can open it. */
 typedef struct {
 	ledger_type_t type;

@@ -29,7 +29,7 @@ typedef struct {
 typedef struct {
 	str_t path, key, value; /* key: 32 bytes */
 } record_opening_t;
-enum { RECORD_OPENINGS_MAX = 4 };
+enum { RECORD_OPENINGS_MAX = 5 };
 typedef struct {
 	str_t leaf; /* JCS-S */
 	record_opening_t opening[RECORD_OPENINGS_MAX];

@@ -45,7 +45,7 @@ static const struct {
 	{ STR_INIT("delegator"), JSON_STRING, BIT(LEDGER_GRANT), BIT(LEDGER_GRANT) },
 	{ STR_INIT("digest"), JSON_STRING, CHANGE | BIT(LEDGER_START), BIT(LEDGER_GRANT) },
 	{ STR_INIT("direction"), JSON_OBJECT, CALL | ISSUE, 0 },
-	{ STR_INIT("doc"), JSON_STRING, CHANGE, 0 }, /* the signed verb; it names nobody */
+	{ STR_INIT("doc"), JSON_STRING, CHANGE, 0 }, /* the signed verb */
 	{ STR_INIT("door"), JSON_STRING, BIT(LEDGER_REFUSALS), 0 },
 	{ STR_INIT("ended"), JSON_NUMBER, BIT(LEDGER_REVOKE), 0 },
 	{ STR_INIT("exp"), JSON_NUMBER, ISSUE | CHANGE, BIT(LEDGER_GRANT) },
@@ -75,7 +75,7 @@ static const struct {
 	{ STR_INIT("roles"), JSON_ARRAY, CHANGE, 0 },
 	{ STR_INIT("route"), JSON_OBJECT, CALL | ISSUE, 0 },
 	{ STR_INIT("run"), JSON_OBJECT, CALL, 0 },
-	{ STR_INIT("scope"), JSON_STRING, ISSUE, 0 },
+	{ STR_INIT("scope"), JSON_STRING, ISSUE | CHANGE, 0 },
 	{ STR_INIT("sig"), JSON_STRING, CHANGE, BIT(LEDGER_GRANT) },
 	{ STR_INIT("sign"), JSON_OBJECT, BIT(LEDGER_TOKEN), 0 },
 	{ STR_INIT("state"), JSON_STRING, CHANGE, 0 },
@@ -99,6 +99,7 @@ static const struct {
 } committed[] = {
 	{ STR_INIT("act"), STR_INIT("args"), STR_INIT("act.args") },
 	{ STR_INIT("act"), STR_INIT("digest"), STR_INIT("act.digest") },
+	{ STR_INIT(""), STR_INIT("doc"), STR_INIT("doc") }, /* a signed verb: paths hold names */
 	{ STR_INIT(""), STR_INIT("reason"), STR_INIT("reason") },
 	{ STR_INIT(""), STR_INIT("resp"), STR_INIT("resp") },
 };
