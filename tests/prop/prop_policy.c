@@ -30,34 +30,32 @@ static const char *const scopes[] = {
 	"(principal, action, resource)",
 	"(principal is Attorn::Agent, action in Attorn::Action::\"invoke\", resource is Attorn::Tool)",
 	"(principal in Attorn::Role::\"r0\", action, resource)",
-	"(principal == Attorn::Agent::\"a1\", action == Attorn::Action::\"call\", resource)",
 	"(principal is Attorn::Agent, action, resource in Attorn::Route::\"w1\")",
 	"(principal is Attorn::Agent, action == Attorn::Action::\"call\", resource == Attorn::Tool::\"w0/t0\")",
 };
-/* Conditions that type-check for a call; the last one fails when it is reached. */
+/* Conditions speak of agents and calls, and so must the scope above them. */
+static const char *const call_scopes[] = {
+	"(principal is Attorn::Agent, action == Attorn::Action::\"call\", resource)",
+	"(principal == Attorn::Agent::\"a1\", action == Attorn::Action::\"call\", resource)",
+};
 static const char *const conditions[] = {
-	"",
 	"when { principal.active }",
 	"unless { context.ctl.token.scopes.containsAll(resource.requiredScopes) }",
 	"when { context.ctl.delegation has user && context.ctl.delegation.user.active }",
 	"when { context.args.n.hasTag(\"rows\") && context.args.n.getTag(\"rows\") > 10 }",
 	"unless { context.ctl.assurance == \"key\" }",
-	"when { principal.maxDepth + 9223372036854775806 > 0 }",
 };
+static const char *const failing = "when { principal.maxDepth + 9223372036854775806 > 0 }";
 
 static void rule_write(draw_t *d, buf_t *out, const char *effect, unsigned id)
 {
-	uint32_t condition = pick(d, ARRAY_LEN(conditions));
-	const char *scope = scopes[condition == 0 ? pick(d, ARRAY_LEN(scopes)) : 3];
+	bool is_bare = pick(d, 4) == 0, fails = pick(d, 24) == 0;
+	const char *scope = is_bare ? scopes[pick(d, ARRAY_LEN(scopes))]
+				    : call_scopes[pick(d, ARRAY_LEN(call_scopes))];
+	const char *condition = is_bare ? "" : conditions[pick(d, ARRAY_LEN(conditions))];
 
-	/* conditions speak of calls, so their scope must be one; any of the call scopes will do */
-	if (condition != 0 && pick(d, 2)) {
-		scope = "(principal is Attorn::Agent, action == Attorn::Action::\"call\", resource)";
-	}
-	if (condition == ARRAY_LEN(conditions) - 1 && pick(d, 3)) {
-		condition = 1;
-	}
-	buf_printf(out, "@id(\"x%u\") %s %s %s;\n", id, effect, scope, conditions[condition]);
+	buf_printf(out, "@id(\"x%u\") %s %s %s;\n", id, effect, scope,
+		   !is_bare && fails ? failing : condition);
 }
 
 static policy_request_t request_draw(draw_t *d)

@@ -3,6 +3,7 @@
 
 use crate::abi::{err, Rc, R};
 use crate::index::{Action, Index};
+use crate::known;
 use crate::scan;
 use cedar_policy::{
     Effect, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator,
@@ -43,6 +44,7 @@ pub struct Info {
 
 pub struct Cedar {
     pub schema: ValidatorSchema,
+    pub described: known::Types,
     pub policies: Vec<Info>,
     pub types: HashMap<String, EntityType>,
     pub actions: HashMap<String, Action>,
@@ -181,6 +183,7 @@ fn about_schema(core: ValidatorSchema, schema: &Schema) -> R<Cedar> {
         .all(|t| !schema.ancestors(t).is_some_and(|mut a| a.any(has_ancestors)));
     let types = core.entity_types().map(|t| (t.name().to_string(), t.name().clone())).collect();
     Ok(Cedar {
+        described: known::describe(&core),
         schema: core,
         policies: Vec::new(),
         types,

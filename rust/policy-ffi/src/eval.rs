@@ -7,6 +7,7 @@
 use crate::abi::{err, Node, Rc, Req, Res, IDS_MAX, R};
 use crate::compile::Cedar;
 use crate::index::{Action, Rule};
+use crate::known::Known;
 use cedar_policy_core::ast::{
     Context, Eid, Entity, EntityType, EntityUID, Literal, Name, PartialValue, Request,
     RestrictedExpr, SlotEnv, Value, ValueKind,
@@ -14,7 +15,6 @@ use cedar_policy_core::ast::{
 use cedar_policy_core::entities::{Dereference, Entities, TCComputation};
 use cedar_policy_core::evaluator::{Evaluator, RestrictedEvaluator};
 use cedar_policy_core::extensions::Extensions;
-use cedar_policy_core::validator::CoreSchema;
 use smol_str::SmolStr;
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -209,7 +209,7 @@ pub unsafe fn entities(c: &Cedar, base: &Entities, nodes: &[Node]) -> R<Entities
     // A type without grandparents cannot break the closure; the check below refuses other types.
     let closure =
         if c.flat { TCComputation::AssumeAlreadyComputed } else { TCComputation::ComputeNow };
-    let schema = CoreSchema::new(&c.schema);
+    let schema = Known { schema: &c.schema, types: &c.described };
     base.clone()
         .add_entities(all, Some(&schema), closure, Extensions::all_available())
         .or_else(|e| err(Rc::Entity, e.to_string()))

@@ -7,6 +7,7 @@ mod abi;
 mod compile;
 mod eval;
 mod index;
+mod known;
 mod scan;
 #[cfg(test)]
 mod tests;
