@@ -124,7 +124,7 @@ static figure_t ours(store_t *s, const ledger_t *l, size_t batch, bool admit, do
 typedef struct {
 	sqlite3 *db;
 	sqlite3_stmt *begin, *commit, *number, *entry, *opening, *grant, *used, *attempt;
-	char leaf[1600], hash[32], sealed[120];
+	char leaf[1600], hash[32], sealed[280];
 	int leaf_n;
 	int64_t n;
 	int pages;
@@ -174,7 +174,7 @@ static void bare_open(bare_t *b, const char *path)
 	b->number = prepare(b->db, "UPDATE source SET n = n + 1 WHERE src = 99");
 	b->entry = prepare(b->db, "INSERT INTO entry (rid, src, n, kind, leaf, leaf_hash, at_us)"
 		" VALUES (?, 99, ?, 'attempt', ?, ?, 1795328512123456)");
-	b->opening = prepare(b->db, "INSERT INTO opening (rid, path, sealed) VALUES (?, ?, ?)");
+	b->opening = prepare(b->db, "INSERT INTO opening (rid, sealed) VALUES (?, ?)");
 	b->grant = prepare(b->db, "UPDATE grant_ SET uses_left = uses_left - 1 WHERE id = ? AND uses_left > 0");
 	b->used = prepare(b->db, "INSERT INTO used (space, id, until_s) VALUES ('http://127.0.0.1:7480', ?, 1)");
 	b->attempt = prepare(b->db, "INSERT INTO attempt (rid, req, gateway, route, grant_id, deadline_ms)"
@@ -197,12 +197,9 @@ static void bare_row(bare_t *b, bool admit, arena_t *a)
 	(void)sqlite3_bind_blob(b->entry, 3, b->leaf, b->leaf_n, SQLITE_STATIC);
 	(void)sqlite3_bind_blob(b->entry, 4, b->hash, 32, SQLITE_STATIC);
 	step(b->entry);
-	for (int i = 0; i < 2; i++) {
-		(void)sqlite3_bind_text(b->opening, 1, rid.p, (int)rid.n, SQLITE_STATIC);
-		(void)sqlite3_bind_text(b->opening, 2, i ? "act.digest" : "act.args", -1, SQLITE_STATIC);
-		(void)sqlite3_bind_blob(b->opening, 3, b->sealed, sizeof(b->sealed), SQLITE_STATIC);
-		step(b->opening);
-	}
+	(void)sqlite3_bind_text(b->opening, 1, rid.p, (int)rid.n, SQLITE_STATIC);
+	(void)sqlite3_bind_blob(b->opening, 2, b->sealed, sizeof(b->sealed), SQLITE_STATIC);
+	step(b->opening);
 	if (admit) {
 		(void)sqlite3_bind_text(b->grant, 1, "01KAQW7V0000000000000000AA", -1, SQLITE_STATIC);
 		step(b->grant);

@@ -61,9 +61,9 @@ MUST err_t store_log_lock_init(store_txn_t *t, const store_log_lock_t *first);
 MUST err_t store_log_lock_swap(store_txn_t *t, const store_log_lock_t *old,
 			       const store_log_lock_t *new_);
 
-/* ---- openings.c: what a commitment in a leaf hides, sealed by service/ledger ---- */
-MUST err_t store_opening_put(store_txn_t *t, str_t rid, str_t path, str_t sealed);
-MUST err_t store_opening_get(store_txn_t *t, arena_t *a, str_t rid, str_t path, str_t *out_sealed);
+/* ---- openings.c: what the commitments in a leaf hide, sealed by service/ledger ---- */
+MUST err_t store_opening_put(store_txn_t *t, str_t rid, str_t sealed);
+MUST err_t store_opening_get(store_txn_t *t, arena_t *a, str_t rid, str_t *out_sealed);
 
 /* ---- changes.c: the feed ---- */
 typedef struct {

@@ -142,7 +142,7 @@ err_t query_one_int(query_t *q, int64_t *out)
 err_t query_list(query_t *q, arena_t *a, size_t row_bytes, size_t max, query_row_t *row,
 		 void *out_rows, size_t *out_n)
 {
-	AUTO(buf_done) buf_t rows;
+	AUTO(buf_done) buf_t rows = { 0 };
 	_Alignas(16) char tmp[ROW_BYTES_MAX];
 	void *copy = NULL;
 	bool found;

@@ -34,7 +34,7 @@ static void opened_one(explain_t *x, str_t rid, const char *path, const json_t *
 
 	/* erased or never committed: the member is left out, the record shows the commitment */
 	if (json_str(commitment, &text) == OK &&
-	    opening_value(x->l, x->t, x->a, rid, str_of(path), text, &value) == OK) {
+	    openings_value(x->l, x->t, x->a, rid, str_of(path), text, &value) == OK) {
 		jw_kstr(x->w, path, value);
 	}
 }
@@ -179,7 +179,7 @@ static err_t story_write(explain_t *x, const store_entry_t *call)
 
 err_t ledger_explain(const ledger_t *l, store_txn_t *t, arena_t *a, str_t rid, str_t *out_json)
 {
-	AUTO(buf_done) buf_t b;
+	AUTO(buf_done) buf_t b = { 0 };
 	store_entry_t call;
 	jw_t w;
 	explain_t x = { l, t, a, &w };

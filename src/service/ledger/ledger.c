@@ -34,9 +34,7 @@ err_t ledger_append(const ledger_t *l, store_txn_t *t, arena_t *a, const ledger_
 	entry.leaf = built.leaf;
 	entry.leaf_hash = merkle_hash_str(&receipt.leaf_hash);
 	TRY(store_entry_append(t, &entry));
-	for (size_t i = 0; i < built.n_openings; i++) {
-		TRY(opening_seal(l, t, a, record->rid, &built.opening[i]));
-	}
+	TRY(openings_seal(l, t, a, record->rid, built.opening, built.n_openings));
 	wipe(keys, sizeof(keys));
 	*out = receipt;
 	return OK;

@@ -44,11 +44,11 @@ MUST err_t record_build(arena_t *a, const ledger_record_t *r, const record_origi
 str_t record_time(arena_t *a, int64_t unix_us); /* RFC 3339 UTC with microseconds */
 
 /* ---- openings.c ---- */
-MUST err_t opening_seal(const ledger_t *l, store_txn_t *t, arena_t *a, str_t rid,
-			const record_opening_t *o);
+MUST err_t openings_seal(const ledger_t *l, store_txn_t *t, arena_t *a, str_t rid,
+			 const record_opening_t *openings, size_t n);
 /* The value behind a commitment, checked against it; ERR_NOT_FOUND when it was erased. */
-MUST err_t opening_value(const ledger_t *l, store_txn_t *t, arena_t *a, str_t rid, str_t path,
-			 str_t commitment, str_t *out_value);
+MUST err_t openings_value(const ledger_t *l, store_txn_t *t, arena_t *a, str_t rid, str_t path,
+			  str_t commitment, str_t *out_value);
 
 /* ---- line.c: one line of an export ---- */
 str_t line_record(arena_t *a, uint64_t index, str_t leaf, const merkle_hash_t *hash,

@@ -22,7 +22,7 @@ static str_t finish(arena_t *a, buf_t *b)
 str_t line_record(arena_t *a, uint64_t index, str_t leaf, const merkle_hash_t *hash,
 		  const merkle_proof_t *proof)
 {
-	AUTO(buf_done) buf_t b;
+	AUTO(buf_done) buf_t b = { 0 };
 
 	buf_init(&b, LEDGER_LINE_BYTES_MAX);
 	buf_printf(&b, "{\"index\":%llu", (unsigned long long)index);
@@ -43,7 +43,7 @@ str_t line_record(arena_t *a, uint64_t index, str_t leaf, const merkle_hash_t *h
 
 str_t line_head(arena_t *a, str_t note)
 {
-	AUTO(buf_done) buf_t b;
+	AUTO(buf_done) buf_t b = { 0 };
 
 	buf_init(&b, 2 * MERKLE_NOTE_BYTES_MAX);
 	buf_add(&b, STR("{\"head\":"));

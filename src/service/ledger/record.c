@@ -195,7 +195,7 @@ static err_t object_add(object_t *o, str_t key, str_t raw)
 
 static err_t object_write(arena_t *a, const object_t *o, str_t *out)
 {
-	AUTO(buf_done) buf_t b;
+	AUTO(buf_done) buf_t b = { 0 };
 
 	buf_init(&b, LEDGER_LEAF_BYTES_MAX);
 	buf_byte(&b, '{');
@@ -215,7 +215,7 @@ static err_t object_write(arena_t *a, const object_t *o, str_t *out)
 
 static err_t quoted(arena_t *a, str_t s, str_t *out)
 {
-	AUTO(buf_done) buf_t b;
+	AUTO(buf_done) buf_t b = { 0 };
 
 	buf_init(&b, LEDGER_LEAF_BYTES_MAX);
 	TRY(json_quote(&b, s));
@@ -227,6 +227,28 @@ typedef struct {
 	const uint8_t (*keys)[LEDGER_COMMIT_KEY_BYTES];
 	record_built_t *built;
 } builder_t;
+
+/* In JCS-S an integer, true, false and null have one spelling, the one that was read. */
+static err_t node_write(arena_t *a, const json_t *node, str_t *out)
+{
+	str_t text;
+
+	switch (json_kind(node)) {
+	case JSON_STRING:
+		TRY(json_str(node, &text));
+		return quoted(a, text, out);
+	case JSON_NUMBER:
+	case JSON_BOOL:
+	case JSON_NULL:
+		*out = json_raw(node);
+		return OK;
+	case JSON_ARRAY:
+	case JSON_OBJECT:
+	case JSON_NONE:
+		break;
+	}
+	return jcs_write(a, node, out);
+}
 
 /* Canonical form of one member of the body, or the commitment that stands in its place. */
 static err_t value_write(const builder_t *b, str_t object, const json_t *node, str_t *out)
@@ -242,9 +264,11 @@ static err_t value_write(const builder_t *b, str_t object, const json_t *node, s
 		*o = (record_opening_t){ committed[i].path,
 			str_bytes(b->keys[b->built->n_openings], LEDGER_COMMIT_KEY_BYTES), value };
 		b->built->n_openings++;
-		return quoted(b->a, ledger_commit(b->a, (const uint8_t *)o->key.p, o->path, value), out);
+		*out = arena_cat(b->a, STR("\""),
+			ledger_commit(b->a, (const uint8_t *)o->key.p, o->path, value), STR("\""));
+		return OK;
 	}
-	return jcs_write(b->a, node, out);
+	return node_write(b->a, node, out);
 }
 
 static err_t act_write(const builder_t *b, const json_t *act, str_t *out)

@@ -384,8 +384,8 @@ static err_t log_rules(store_txn_t *t, void *self)
 	next.size = 1;
 	TRY(store_log_lock_swap(t, &lock, &next));
 	assert_int_equal(store_log_lock_swap(t, &lock, &next), ERR_CONFLICT);
-	TRY(store_opening_put(t, STR("R1"), STR("act.args"), STR("sealed")));
-	assert_int_equal(store_opening_put(t, STR("R1"), STR("act.args"), STR("x")), ERR_EXISTS);
+	TRY(store_opening_put(t, STR("R1"), STR("sealed")));
+	assert_int_equal(store_opening_put(t, STR("R1"), STR("x")), ERR_EXISTS);
 
 	TRY(store_snapshot_version(t, &v));
 	assert_int_equal(v, 0);
