@@ -115,7 +115,8 @@ static void door_handle(net_exchange_t *x, void *owner)
 	if (str_eq(path, STR("/health"))) {
 		health_reply(x);
 	} else if (str_eq(path, STR("/metrics"))) {
-		metrics_reply(x, &(metrics_t){ p->loop, { p->write, p->read, p->cpu }, 3, p->door, "authority" });
+		metrics_reply(x, &(metrics_t){ p->loop, { p->write, p->read, p->cpu }, 3, p->door,
+			admit_tally(p->admit), "authority" });
 	} else if (str_starts(path, STR("/api/v1/"))) {
 		api_handle(p->api, x, false);
 	} else {

@@ -35,7 +35,8 @@ static void handle(net_exchange_t *x, void *owner)
 		net_reply_text(x, ready ? 200 : 503, STR("application/json"),
 			ready ? STR("{\"status\":\"ok\"}") : STR("{\"status\":\"waiting for the authority\"}"));
 	} else if (str_eq(path, STR("/metrics"))) {
-		metrics_reply(x, &(metrics_t){ p->loop, { p->cpu }, 1, p->door, "gateway" });
+		metrics_reply(x, &(metrics_t){ p->loop, { p->cpu }, 1, p->door, admit_client_tally(p->admit),
+			"gateway" });
 	} else {
 		gateway_handle(p->gateway, x);
 	}

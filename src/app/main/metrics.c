@@ -73,12 +73,22 @@ static void door_write(buf_t *b, const metrics_t *m)
 	buf_printf(b, "attorn_build_info{version=\"%s\",process=\"%s\"} 1\n", ATTORN_VERSION, m->process);
 }
 
+static void refused_write(buf_t *b, const tally_t *t)
+{
+	head(b, "refused_total", "counter", "refusals of callers who did not prove who they are, counted and not recorded");
+	for (size_t i = 0; i < t->n; i++) {
+		buf_printf(b, "attorn_refused_total{door=\"%s\",code=\"%s\"} %llu\n", t->rows[i].door,
+			err_info(t->rows[i].code)->name, (unsigned long long)t->rows[i].n);
+	}
+}
+
 void metrics_reply(net_exchange_t *x, const metrics_t *m)
 {
 	AUTO(buf_done) buf_t b;
 
 	buf_init(&b, METRICS_BYTES_MAX);
 	door_write(&b, m);
+	refused_write(&b, m->refused);
 	lanes_write(&b, m);
 	flows_write(&b, m);
 	net_reply_text(x, 200, STR("text/plain; version=0.0.4"), buf_str(&b));

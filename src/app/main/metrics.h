@@ -3,12 +3,14 @@
 #define ATTORN_MAIN_METRICS_H
 
 #include "engine/net/net.h"
+#include "service/admit/client.h"
 
 typedef struct {
 	loop_t *loop;
 	lane_t *lanes[4];
 	size_t n_lanes;
 	const net_server_t *door;
+	const tally_t *refused; /* strangers */
 	const char *process; /* label */
 } metrics_t;
 

@@ -10,6 +10,7 @@
 
 #include "engine/net/net.h"
 #include "engine/store/store.h"
+#include "service/admit/tally.h"
 #include "service/feed/feed.h"
 #include "service/ledger/ledger.h"
 #include "service/vault/vault.h"
@@ -39,6 +40,8 @@ void admit_handle(admit_t *m, net_exchange_t *x);
 bool admit_budget_take(admit_t *m, str_t who, uint64_t now_s);
 /* Counts n refusals at a door; one record a minute. */
 void admit_count(admit_t *m, str_t door, err_t code, uint64_t n);
+/* What this process refused strangers since it began, for its metrics. */
+const tally_t *admit_tally(const admit_t *m);
 
 /* Closes the open attempts of a gateway instance that is gone, as outcome unknown. */
 void admit_instance_gone(admit_t *m, str_t instance);

@@ -13,20 +13,13 @@ typedef struct {
 	uint32_t n;
 } budget_t;
 
-/* Refusals of one door and code since the last record. */
-typedef struct {
-	char door[24];
-	err_t code;
-	uint64_t n;
-} count_t;
-
 struct admit {
 	admit_deps_t deps;
 	loop_timer_t sweep, refusals;
 	bool sweeping;
 	budget_t budgets[ADMIT_BUDGETS_MAX];
-	count_t counts[ADMIT_CODES_MAX];
-	size_t n_counts;
+	tally_t counts; /* since the last record, of all processes */
+	tally_t counts_ever; /* of this process, since its start */
 	int64_t counts_from_s;
 };
 

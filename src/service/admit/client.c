@@ -22,18 +22,12 @@ typedef struct post {
 	struct post *next, **slot; /* in c->posts */
 } post_t;
 
-typedef struct {
-	char door[ADMIT_DOOR_BYTES_MAX + 1];
-	err_t code;
-	uint64_t n;
-} refused_t;
-
 struct admit_client {
 	admit_client_deps_t deps;
 	post_t *posts;
 	size_t outcomes;
-	refused_t refused[ADMIT_CODES_MAX];
-	size_t n_refused;
+	tally_t refused; /* not reported yet */
+	tally_t refused_ever; /* since the start */
 	loop_timer_t report;
 	bool closing;
 };
@@ -382,20 +376,13 @@ size_t admit_client_waiting(const admit_client_t *c)
 
 void admit_refused(admit_client_t *c, const char *door, err_t code)
 {
-	str_t name = str_of(door);
+	tally_add(&c->refused, str_of(door), code, 1);
+	tally_add(&c->refused_ever, str_of(door), code, 1);
+}
 
-	for (size_t i = 0; i < c->n_refused; i++) {
-		if (c->refused[i].code == code && str_eq(str_of(c->refused[i].door), name)) {
-			c->refused[i].n++;
-			return;
-		}
-	}
-	CHECK(name.n <= ADMIT_DOOR_BYTES_MAX); /* door names are ours */
-	if (c->n_refused < ADMIT_CODES_MAX) {
-		refused_t *r = &c->refused[c->n_refused++];
-		*r = (refused_t){ .code = code, .n = 1 };
-		memcpy(r->door, name.p, name.n);
-	}
+const tally_t *admit_client_tally(const admit_client_t *c)
+{
+	return &c->refused_ever;
 }
 
 static void report_done(post_t *p, err_t e)
@@ -409,8 +396,7 @@ static void report_done(post_t *p, err_t e)
 static void door_report(admit_client_t *c)
 {
 	post_t *p = post_new(c, STR("/internal/v1/refusals"), report_done, NULL);
-	refused_t first = c->refused[0];
-	size_t kept = 0;
+	tally_t all = c->refused;
 	buf_t b;
 	jw_t w;
 
@@ -418,16 +404,16 @@ static void door_report(admit_client_t *c)
 	jw_init(&w, &b);
 	jw_object(&w);
 	jw_kstr(&w, "instance", c->deps.instance);
-	jw_kstr(&w, "door", str_of(first.door));
+	jw_kstr(&w, "door", str_of(all.rows[0].door));
 	jw_kobject(&w, "counts");
-	for (size_t i = 0; i < c->n_refused; i++) {
-		if (strcmp(c->refused[i].door, first.door) == 0) {
-			jw_ku64(&w, err_info(c->refused[i].code)->name, c->refused[i].n);
+	c->refused.n = 0;
+	for (size_t i = 0; i < all.n; i++) {
+		if (tally_same_door(&all, 0, i)) {
+			jw_ku64(&w, err_info(all.rows[i].code)->name, all.rows[i].n);
 		} else {
-			c->refused[kept++] = c->refused[i];
+			c->refused.rows[c->refused.n++] = all.rows[i];
 		}
 	}
-	c->n_refused = kept;
 	jw_end(&w);
 	jw_end(&w);
 	err_t e = post_body(p, &w, &b);
@@ -443,7 +429,7 @@ static void report(void *arg)
 {
 	admit_client_t *c = arg;
 
-	while (c->n_refused) {
+	while (c->refused.n) {
 		door_report(c);
 	}
 	loop_timer_start(c->deps.loop, &c->report, ADMIT_REFUSALS_REPORT_MS, report, c);

@@ -5,6 +5,7 @@
 #define ATTORN_ADMIT_CLIENT_H
 
 #include "engine/net/net.h"
+#include "service/admit/tally.h"
 
 typedef struct admit_client admit_client_t;
 
@@ -56,5 +57,7 @@ bool admit_client_full(const admit_client_t *c);
 size_t admit_client_waiting(const admit_client_t *c);
 /* Counts a refusal of somebody unauthenticated; recorded once a minute per door. */
 void admit_refused(admit_client_t *c, const char *door, err_t code);
+/* What this process refused strangers since it began, for its metrics. */
+const tally_t *admit_client_tally(const admit_client_t *c);
 
 #endif

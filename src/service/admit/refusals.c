@@ -4,17 +4,13 @@
 
 void admit_count(admit_t *m, str_t door, err_t code, uint64_t n)
 {
-	for (size_t i = 0; i < m->n_counts; i++) {
-		if (m->counts[i].code == code && str_eq(str_of(m->counts[i].door), door)) {
-			m->counts[i].n += n;
-			return;
-		}
-	}
-	if (m->n_counts < ADMIT_CODES_MAX && door.n < sizeof(m->counts[0].door)) {
-		count_t *c = &m->counts[m->n_counts++];
-		*c = (count_t){ .code = code, .n = n };
-		memcpy(c->door, door.p, door.n);
-	}
+	tally_add(&m->counts, door, code, n);
+	tally_add(&m->counts_ever, door, code, n);
+}
+
+const tally_t *admit_tally(const admit_t *m)
+{
+	return &m->counts_ever;
 }
 
 static err_t counts_take(admit_t *m, const json_t *root)
@@ -31,7 +27,7 @@ static err_t counts_take(admit_t *m, const json_t *root)
 		uint64_t n;
 		TRY(json_u64(c, JSON_SAFE_INT_MAX, &n));
 		TRY(arena_cstr(a, json_key(c), &name));
-		admit_count(m, door, err_by_name(name), n);
+		tally_add(&m->counts, door, err_by_name(name), n);
 	}
 	return OK;
 }
@@ -91,29 +87,19 @@ static void door_write(const admit_t *m, jw_t *w, size_t first, int64_t now_s)
 	uint64_t total = 0;
 
 	jw_object(w);
-	jw_kstr(w, "door", str_of(m->counts[first].door));
+	jw_kstr(w, "door", str_of(m->counts.rows[first].door));
 	jw_ki64(w, "from", m->counts_from_s);
 	jw_ki64(w, "to", now_s);
 	jw_kobject(w, "counts");
-	for (size_t i = first; i < m->n_counts; i++) {
-		if (strcmp(m->counts[i].door, m->counts[first].door) == 0) {
-			jw_ku64(w, err_info(m->counts[i].code)->name, m->counts[i].n);
-			total += m->counts[i].n;
+	for (size_t i = first; i < m->counts.n; i++) {
+		if (tally_same_door(&m->counts, first, i)) {
+			jw_ku64(w, err_info(m->counts.rows[i].code)->name, m->counts.rows[i].n);
+			total += m->counts.rows[i].n;
 		}
 	}
 	jw_end(w);
 	jw_ku64(w, "n", total);
 	jw_end(w);
-}
-
-static bool door_seen_before(const admit_t *m, size_t i)
-{
-	for (size_t k = 0; k < i; k++) {
-		if (strcmp(m->counts[k].door, m->counts[i].door) == 0) {
-			return true;
-		}
-	}
-	return false;
 }
 
 static err_t counts_write(const admit_t *m, arena_t *a, int64_t now_s, str_t *out)
@@ -124,8 +110,8 @@ static err_t counts_write(const admit_t *m, arena_t *a, int64_t now_s, str_t *ou
 	buf_init(&b, ADMIT_BODY_BYTES_MAX);
 	jw_init(&w, &b);
 	jw_array(&w);
-	for (size_t i = 0; i < m->n_counts; i++) {
-		if (!door_seen_before(m, i)) {
+	for (size_t i = 0; i < m->counts.n; i++) {
+		if (!tally_door_seen(&m->counts, i)) {
 			door_write(m, &w, i, now_s);
 		}
 	}
@@ -143,7 +129,7 @@ static void refusals_record(void *arg)
 	admit_t *m = arg;
 
 	loop_timer_start(m->deps.loop, &m->refusals, ADMIT_REFUSALS_MS, refusals_record, m);
-	if (m->n_counts == 0) {
+	if (m->counts.n == 0) {
 		m->counts_from_s = (int64_t)loop_unix_s(m->deps.loop);
 		return;
 	}
@@ -152,7 +138,7 @@ static void refusals_record(void *arg)
 		admit_job_free(j);
 		return;
 	}
-	m->n_counts = 0;
+	m->counts.n = 0;
 	m->counts_from_s = j->now_us / 1000000;
 	admit_job_submit(j, refusals_closure, true, refusals_reply);
 }
