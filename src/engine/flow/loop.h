@@ -60,4 +60,16 @@ void loop_timer_at(loop_t *loop, loop_timer_t *t, uint64_t at_us, void (*fn)(voi
 void loop_timer_stop(loop_t *loop, loop_timer_t *t); /* accepts one that is not armed */
 static inline bool loop_timer_armed(const loop_timer_t *t) { return t->place != 0; }
 
+/* A file descriptor watched on the loop: a child's pipe, a pidfd. Real world only (CHECKs that this is
+ * not a simulation). The descriptor stays the caller's. */
+typedef struct loop_watch loop_watch_t;
+enum { LOOP_READABLE = 1, LOOP_WRITABLE = 2 }; /* a hang-up or an error reads as readable */
+/* Watches nothing yet: see loop_watch_set. ERR_IO for a descriptor that cannot be watched. */
+MUST err_t loop_watch_open(loop_t *loop, int fd, void (*ready)(void *owner, int events), void *owner,
+	loop_watch_t **out);
+/* Calls ready(owner, events) in every round in which one of `events` holds; 0 rests. */
+void loop_watch_set(loop_watch_t *w, int events);
+/* Ends it; `ready` is not called any more and the descriptor may be closed at once. Accepts NULL. */
+void loop_watch_close(loop_watch_t *w);
+
 #endif

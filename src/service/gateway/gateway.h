@@ -23,7 +23,8 @@ typedef struct {
 	str_t issuer, trust_domain, instance;
 	const char *const *allow_origins;
 	size_t n_allow_origins;
-	size_t body_bytes_max;
+	size_t body_bytes_max; /* of the listener; answered with 413 there */
+	str_t child_path, child_home, child_lang; /* PATH, HOME, LANG of stdio children; empty: defaults */
 } gateway_deps_t;
 
 MUST err_t gateway_new(const gateway_deps_t *deps, gateway_t **out);

@@ -1,0 +1,352 @@
+/* service/gateway/call.c: one call through the gateway, told in order. Who asks is known (token.c). */
+#include "service/gateway/call.h"
+
+static err_t call_parse(flow_t *f); /* the real request -> action and digest, held against the token */
+static err_t call_decide(flow_t *f); /* pure: the token's bounds, then the rules; a denial is an answer */
+static err_t call_admit(flow_t *f); /* waits: the commit point; success brings the credential */
+static err_t call_told(flow_t *f); /* waits, if the rules changed meanwhile: then decide again */
+static err_t call_renew(flow_t *f); /* the newer rules */
+static err_t call_forward(flow_t *f); /* waits: the bytes we judged go out, the answer streams */
+static err_t call_judge(flow_t *f); /* what came of it; waits, if upstream lost the session: a new one */
+static err_t call_revive(flow_t *f); /* waits: the second half of making it */
+static err_t call_again(flow_t *f); /* the same bytes once more */
+static err_t call_outcome(flow_t *f); /* what was admitted ends in an outcome (F9) */
+static err_t call_record(flow_t *f); /* waits: a denial on record before its answer */
+static err_t call_answer(flow_t *f); /* what the client hears last */
+
+static const flow_step_t call_steps[] = {
+	{ "parse", call_parse },
+	{ "decide", call_decide },
+	{ "admit", call_admit },
+	{ "told", call_told },
+	{ "renew", call_renew },
+	{ "forward", call_forward },
+	{ "judge", call_judge },
+	{ "revive", call_revive },
+	{ "again", call_again },
+	{ "outcome", call_outcome, .sees_failure = true },
+	{ "record", call_record, .sees_failure = true },
+	{ "answer", call_answer, .sees_failure = true },
+};
+
+static void call_finish(flow_t *f, err_t result);
+
+static const flow_table_t call_table = FLOW_TABLE("call", call_steps, call_finish);
+
+static const upstream_t *const upstreams[] = {
+	[SNAPSHOT_MCP_STDIO] = &upstream_stdio,
+	[SNAPSHOT_MCP_HTTP] = &upstream_mcp_http,
+	[SNAPSHOT_HTTP] = &upstream_http,
+};
+
+/* A denial is an answer and no failure: it goes on record and then out. */
+static err_t permit_or_deny(flow_t *f, err_t e)
+{
+	call_t *c = f->state;
+
+	if (e == OK) {
+		return OK;
+	}
+	c->v->denied = e;
+	return flow_skip_to(f, "record");
+}
+
+static size_t calls_on_route(const gateway_t *g, str_t route)
+{
+	size_t n = 0;
+
+	for (const call_t *c = g->calls; c; c = c->next) {
+		n += str_eq(c->v->route->name, route);
+	}
+	return n;
+}
+
+static err_t parse(call_t *c)
+{
+	visit_t *v = c->v;
+
+	TRY(v->denied); /* the door's word: somebody known, whose grant or agent has ended */
+	TRY(rules_action(v));
+	TRY(visit_once(v, &c->ask));
+	ENSURE(calls_on_route(v->g, v->route->name) <= v->route->concurrent, ERR_THROTTLED);
+	return OK;
+}
+
+static err_t call_parse(flow_t *f)
+{
+	call_t *c = f->state;
+
+	flow_note(f, kv_s("rid", c->v->rid));
+	flow_note(f, kv_s("agent", c->v->who.claims.client_id));
+	flow_note(f, kv_s("route", arena_str(f->arena, c->v->route->name)));
+	return permit_or_deny(f, parse(c));
+}
+
+static err_t call_decide(flow_t *f)
+{
+	call_t *c = f->state;
+
+	c->tries++;
+	return permit_or_deny(f, rules_call(c->v));
+}
+
+static err_t call_admit(flow_t *f)
+{
+	call_t *c = f->state;
+	visit_t *v = c->v;
+	uint64_t left_us = f->deadline_us - loop_mono_us(f->loop);
+
+	CHECK(v->has_decision && v->decision.verdict == POLICY_PERMIT && c->ask.has_once);
+	ENSURE(!admit_client_full(v->g->deps.admit), ERR_AUTHORITY_AWAY);
+	c->ask.rid = v->rid;
+	c->ask.grant = v->who.claims.grant.n ? v->who.claims.grant : STR_NULL;
+	c->ask.fence = v->view->version;
+	c->ask.route = arena_str(v->a, v->route->name);
+	c->ask.deadline_ms = (int64_t)((loop_unix_us(f->loop) + left_us) / 1000) + GATEWAY_OVERTIME_MS;
+	TRY(record_write(v, STR_NULL, &c->ask.record));
+	c->asking = admit_ask(v->a, v->g->deps.admit, &c->ask, &c->told);
+	return flow_wait(f, c->asking);
+}
+
+static err_t call_told(flow_t *f)
+{
+	call_t *c = f->state;
+	visit_t *v = c->v;
+
+	if (c->told.admitted) {
+		return flow_skip_to(f, "forward");
+	}
+	if (c->told.code == ERR_FENCE && c->tries < GATEWAY_TRIES_MAX) {
+		return flow_wait(f, feed_client_await(v->a, v->g->deps.feed, v->view->version));
+	}
+	if (c->told.code == ERR_FENCE) { /* nothing spent, nothing recorded: the client may try again */
+		return ERR_UNAVAILABLE;
+	}
+	v->denied = c->told.code; /* on record by the authority */
+	return flow_skip_to(f, "answer");
+}
+
+static err_t call_renew(flow_t *f)
+{
+	call_t *c = f->state;
+
+	c->told = (admit_told_t){ 0 };
+	c->asking = NULL;
+	err_t e = visit_renew(c->v);
+	if (e != OK) {
+		return permit_or_deny(f, e);
+	}
+	return flow_skip_to(f, "decide");
+}
+
+static err_t call_forward(flow_t *f)
+{
+	call_t *c = f->state;
+	op_t *op;
+
+	CHECK(c->told.admitted); /* F9 */
+	crypto_sha256_start(&c->hash);
+	TRY(c->up->forward(c, &op));
+	c->forwarded = true;
+	c->forwarded_us = loop_mono_us(f->loop);
+	return flow_wait(f, op);
+}
+
+/* G12: upstream that does not know the session has done nothing; one silent new session, no more. */
+static err_t call_judge(flow_t *f)
+{
+	call_t *c = f->state;
+	op_t *op;
+
+	err_t e = c->up->judge(c);
+	if (e != ERR_SESSION || c->revived || !c->up->revive) {
+		TRY(e);
+		return flow_skip_to(f, "outcome");
+	}
+	c->revived = true;
+	TRY(c->up->revive(c, &op));
+	return flow_wait(f, op);
+}
+
+static err_t call_revive(flow_t *f)
+{
+	call_t *c = f->state;
+	op_t *op;
+
+	TRY(c->up->revived(c, &op));
+	return flow_wait(f, op);
+}
+
+static err_t call_again(flow_t *f)
+{
+	return flow_skip_to(f, "forward");
+}
+
+/* Nobody can tell what a call did that was cut in mid-flight. */
+static admit_status_t status_of_failure(const call_t *c, err_t e)
+{
+	if (!c->told.admitted || !c->forwarded) {
+		return ADMIT_NOT_EXECUTED;
+	}
+	if (e == ERR_TIMEOUT) {
+		return ADMIT_TIMEOUT;
+	}
+	return c->has_answer ? ADMIT_ERROR : ADMIT_UNKNOWN;
+}
+
+static str_t answer_digest(call_t *c)
+{
+	uint8_t digest[CRYPTO_SHA256_BYTES];
+
+	if (!c->has_answer) {
+		return STR_NULL;
+	}
+	crypto_sha256_end(&c->hash, digest);
+	return delegation_digest_text(c->v->a, digest);
+}
+
+/* An attempt exists, or may exist: the answer to the question was lost. */
+static bool is_attempt(const call_t *c)
+{
+	return c->asking && (c->told.admitted || c->told.code == OK);
+}
+
+static err_t call_outcome(flow_t *f)
+{
+	call_t *c = f->state;
+	err_t failure = flow_result(f);
+	uint64_t us = c->forwarded ? loop_mono_us(f->loop) - c->forwarded_us : 0;
+
+	if (!is_attempt(c)) {
+		return OK;
+	}
+	if (failure != OK) {
+		c->status = status_of_failure(c, failure);
+		c->code = str_of(err_info(failure)->name);
+	}
+	if (failure != OK && c->forwarded && c->up->cut) {
+		c->up->cut(c);
+	}
+	return admit_outcome(c->v->g->deps.admit, c->v->rid, c->status, c->code, answer_digest(c), us / 1000);
+}
+
+/* Revoked or cancelled before anything was asked: that too is a denial. */
+static bool ended_unasked(const call_t *c, err_t failure)
+{
+	return failure != OK && !c->asking && err_info(failure)->cls == CLASS_DENIED;
+}
+
+static err_t call_record(flow_t *f)
+{
+	call_t *c = f->state;
+	visit_t *v = c->v;
+	op_t *op;
+
+	if (v->denied == OK && ended_unasked(c, flow_result(f))) {
+		v->denied = flow_result(f);
+	}
+	if (v->denied == OK) {
+		return OK;
+	}
+	TRY(record_denial(v, &op));
+	return flow_wait(f, op);
+}
+
+/* By the authority, which said no, or by our own word that it took. */
+static bool is_recorded(const call_t *c)
+{
+	const visit_t *v = c->v;
+
+	return c->told.code == v->denied || (v->recording && op_result(v->recording) == OK);
+}
+
+static err_t call_answer(flow_t *f)
+{
+	call_t *c = f->state;
+	visit_t *v = c->v;
+
+	if (v->denied != OK && !is_recorded(c)) {
+		visit_refuse(v, ERR_AUTHORITY_AWAY); /* a denial that is not on record is not told */
+	} else if (v->denied != OK) {
+		flow_note(f, kv_err("denied", v->denied));
+		visit_refuse(v, v->denied);
+	} else if (flow_result(f) != OK) {
+		visit_refuse(v, flow_result(f));
+	} else {
+		c->up->answer(c);
+	}
+	return OK;
+}
+
+/* F6: whatever happened, the client hears something, once. */
+static void call_finish(flow_t *f, err_t result)
+{
+	call_t *c = f->state;
+	visit_t *v = c->v;
+	gateway_t *g = v->g;
+
+	if (!v->answered || v->streaming) {
+		visit_refuse(v, result == OK ? ERR_INTERNAL : result);
+	}
+	if (c->prev) {
+		c->prev->next = c->next;
+	} else {
+		g->calls = c->next;
+	}
+	if (c->next) {
+		c->next->prev = c->prev;
+	}
+	g->n_calls--;
+	visit_done(v);
+	gateway_closed_check(g);
+}
+
+static void call_link(call_t *c)
+{
+	gateway_t *g = c->v->g;
+
+	c->next = g->calls;
+	if (c->next) {
+		c->next->prev = c;
+	}
+	g->calls = c;
+	g->n_calls++;
+}
+
+flow_id_t call_start_id(visit_t *v)
+{
+	gateway_t *g = v->g;
+	call_t *c = arena_new(v->a, call_t);
+	uint64_t deadline_us = loop_in_ms(g->deps.loop, v->route->timeout_ms);
+
+	c->v = v;
+	c->up = upstreams[v->route->kind];
+	c->status = ADMIT_UNKNOWN;
+	err_t e = g->n_calls < GATEWAY_CALLS_MAX ? OK : ERR_LANE_FULL;
+	if (e == OK) {
+		e = flow_start(g->deps.loop, &call_table, v->a, c, deadline_us, &c->id);
+	}
+	if (e != OK) {
+		visit_refuse(v, e);
+		visit_free(v);
+		return 0;
+	}
+	call_link(c);
+	return c->id;
+}
+
+void call_start(visit_t *v)
+{
+	(void)call_start_id(v);
+}
+
+bool call_cancel(gateway_t *g, str_t session_id, str_t request_id)
+{
+	for (call_t *c = g->calls; c; c = c->next) {
+		const visit_t *v = c->v;
+		if (v->has_session && str_eq(v->session.id, session_id) && message_id_eq(v->msg.id, request_id)) {
+			return flow_cancel(g->deps.loop, c->id, ERR_CANCELLED);
+		}
+	}
+	return false;
+}

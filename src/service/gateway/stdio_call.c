@@ -1,0 +1,84 @@
+/* stdio_call.c: tools/call on a stdio upstream. Progress, if the client asked for it, turns the answer into
+ * a stream; without it the answer is one JSON message. */
+#include "service/gateway/call.h"
+#include "service/gateway/stdio.h"
+
+static bool accepts_sse(const visit_t *v)
+{
+	size_t i = 0;
+	str_t value;
+
+	while (net_headers_next(v->headers, STR("Accept"), &i, &value)) {
+		if (str_contains(value, STR("text/event-stream"))) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* True for what is too much of it (mcp.md G35). */
+static bool is_thinned(call_t *c)
+{
+	uint64_t now_s = loop_mono_us(c->v->g->deps.loop) / 1000000;
+
+	if (now_s != c->progress_s) {
+		c->progress_s = now_s;
+		c->progress_n = 0;
+	}
+	return c->progress_n++ >= GATEWAY_PROGRESS_PER_S;
+}
+
+static void stdio_progress(void *owner, str_t message)
+{
+	call_t *c = owner;
+	visit_t *v = c->v;
+
+	if (is_thinned(c) || !accepts_sse(v)) {
+		return;
+	}
+	if (!v->answered) {
+		visit_begin_sse(v);
+	}
+	if (visit_event(v, message) != OK) {
+		log_kv(LVL_DEBUG, "gateway.progress_lost", kv_s("rid", v->rid)); /* the call goes on */
+	}
+}
+
+static err_t stdio_forward(call_t *c, op_t **out)
+{
+	visit_t *v = c->v;
+	stdio_t *s = stdio_find(v->g, v->route->name);
+	const stdio_ask_t ask = { .request = &v->msg, .progress = stdio_progress, .owner = c };
+
+	ENSURE(s, ERR_UPSTREAM);
+	*out = stdio_ask(v->a, s, &ask, &c->line);
+	return OK;
+}
+
+static err_t stdio_judge(call_t *c)
+{
+	message_t m;
+
+	c->has_answer = true;
+	crypto_sha256_add(&c->hash, c->line);
+	ENSURE(message_read(c->v->a, c->line, MESSAGE_FROM_UPSTREAM, &m, NULL) == OK, ERR_UPSTREAM);
+	call_judge_message(c, &m);
+	return OK;
+}
+
+static void stdio_answer(call_t *c)
+{
+	visit_t *v = c->v;
+
+	if (!v->answered) {
+		visit_reply_json(v, c->line);
+		return;
+	}
+	if (visit_event(v, c->line) == OK) {
+		visit_end(v);
+	} else {
+		visit_cut(v);
+	}
+}
+
+const upstream_t upstream_stdio = { .forward = stdio_forward, .judge = stdio_judge, .answer = stdio_answer };

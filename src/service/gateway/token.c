@@ -1,0 +1,121 @@
+/* token.c: who asks, for whom, under which grant, and by which key (oauth 16 steps 1 to 4). */
+#include "service/gateway/visit.h"
+
+enum { TOKEN_BYTES_MAX = JOSE_TEXT_BYTES_MAX };
+
+/* P70: one Authorization, one DPoP. A bound token shown as Bearer is refused unread (P25): every token
+ * of ours is bound. */
+static err_t token_of(const visit_t *v, str_t *out_token, str_t *out_proof)
+{
+	str_t value, scheme;
+
+	err_t e = net_headers_get(v->headers, STR("Authorization"), &value);
+	ENSURE(e != ERR_NOT_FOUND, ERR_NO_TOKEN);
+	TRY(e);
+	ENSURE(str_split(&value, ' ', &scheme) && str_eq_nocase(scheme, STR("DPoP")), ERR_TOKEN);
+	ENSURE(value.n <= TOKEN_BYTES_MAX && str_is_visible(value), ERR_TOKEN);
+	e = net_headers_get(v->headers, STR("DPoP"), out_proof);
+	ENSURE(e != ERR_NOT_FOUND, ERR_PROOF);
+	TRY(e);
+	*out_token = value;
+	return OK;
+}
+
+/* Which check failed stays here: outside, all bad tokens look alike but for audience and time, whose
+ * rows of the table say the same 401. */
+static err_t token_verify(visit_t *v, str_t token)
+{
+	const gateway_deps_t *deps = &v->g->deps;
+	const jose_expect_t expect = {
+		.typ = STR("at+jwt"),
+		.issuer = deps->issuer,
+		.audience = v->route->url,
+		.algs = CRYPTO_ALGS_OURS,
+		.now_unix_s = visit_now_s(v),
+		.leeway_s = GATEWAY_LEEWAY_S,
+		.jwks = &v->view->snapshot->c.token_keys,
+	};
+	jose_jwt_t jwt;
+
+	TRY(jose_jwt_verify(v->a, token, &expect, &jwt, &v->why));
+	TRY(delegation_claims_read(v->a, jwt.payload, &v->who.claims, &v->why));
+	crypto_sha256(token, v->who.token_hash);
+	return delegation_agent_id_check(v->who.claims.client_id, deps->trust_domain);
+}
+
+static err_t proof_verify(visit_t *v, str_t token, str_t proof)
+{
+	bool is_mcp = visit_is_mcp(v);
+	str_t path = is_mcp ? STR("") : str_sub(v->target, 0, str_find(v->target, '?'));
+	const jose_dpop_expect_t expect = {
+		.method = v->method,
+		.htu = arena_cat(v->a, v->route->url, path), /* as configured, whatever Host said (P24) */
+		.access_token = token,
+		.now_unix_s = visit_now_s(v),
+		.window_s = GATEWAY_PROOF_WINDOW_S,
+		.algs = CRYPTO_ALGS_OURS,
+	};
+
+	TRY(jose_dpop_verify(v->a, proof, &expect, &v->who.proof, &v->why));
+	ENSURE(v->who.claims.jkt.n > 0, ERR_TOKEN_KEY);
+	ENSURE(str_eq(v->who.claims.jkt, v->who.proof.jkt), ERR_TOKEN_KEY);
+	return OK;
+}
+
+/* What the signature cannot know: the feed has heard of the grant's end, the agent's state. */
+static err_t standing_check(visit_t *v)
+{
+	const delegation_claims_t *c = &v->who.claims;
+	const snapshot_agent_t *agent = snapshot_agent(v->view->snapshot, c->client_id);
+
+	ENSURE(!c->grant.n || !feed_client_grant_revoked(v->g->deps.feed, c->grant), ERR_GRANT_REVOKED);
+	ENSURE(agent && agent->state == SNAPSHOT_ACTIVE, ERR_AGENT_STATE);
+	return OK;
+}
+
+err_t visit_authenticate(visit_t *v)
+{
+	str_t token, proof;
+
+	TRY(token_of(v, &token, &proof));
+	TRY(token_verify(v, token));
+	TRY(proof_verify(v, token, proof));
+	return standing_check(v);
+}
+
+static bool digest_is(const uint8_t ours[DELEGATION_DIGEST_BYTES], str_t b64url)
+{
+	uint8_t theirs[DELEGATION_DIGEST_BYTES];
+
+	return b64url_dec_exact(b64url, theirs, sizeof(theirs)) == OK && ct_eq(ours, theirs, sizeof(theirs));
+}
+
+err_t visit_once(const visit_t *v, admit_ask_t *ask)
+{
+	const delegation_claims_t *c = &v->who.claims;
+	const jose_dpop_t *proof = &v->who.proof;
+
+	CHECK(v->has_action);
+	ask->has_once = true;
+	if (c->is_capability) {
+		ENSURE(ct_eq(c->action_digest, v->action.digest, DELEGATION_DIGEST_BYTES), ERR_ACTION);
+		ask->once_space = c->iss;
+		ask->once_id = c->jti;
+		ask->once_until_s = c->exp + GATEWAY_LEEWAY_S + 1; /* as long as we would take it */
+		return OK;
+	}
+	/* P95: a delegated token alone calls nothing; its proof must say what it is for */
+	ENSURE(proof->action_digest.p && digest_is(v->action.digest, proof->action_digest), ERR_ACTION);
+	ask->once_space = proof->jkt;
+	ask->once_id = proof->jti;
+	ask->once_until_s = proof->keep_until_unix_s + JOSE_FUTURE_S;
+	return OK;
+}
+
+err_t visit_may_open(visit_t *v)
+{
+	const jose_dpop_t *proof = &v->who.proof;
+
+	ENSURE(!v->who.claims.is_capability, ERR_TYPE);
+	return proofs_take(v->g->proofs, proof->jkt, proof->jti, visit_now_s(v));
+}
