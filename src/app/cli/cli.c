@@ -9,7 +9,7 @@ const cli_verb_t cli_verbs[] = {
 	{ "route", "put|remove|list|show", "tool servers behind the gateway", cli_route },
 	{ "secret", "put|remove|list", "their credentials, sealed", cli_secret },
 	{ "grant", "create|revoke|list|show", "lend authority to an agent, take it back", cli_grant },
-	{ "token", "get", "what an agent gets for its key and grant", cli_token },
+	{ "token", "get|capability|introspect|revoke", "what an agent gets for its key and grant", cli_token },
 	{ "policy", "push|check|show", "the rules that decide every call", cli_policy },
 	{ "mcp", "ROUTE", "speak MCP on stdio for an agent (no SDK needed)", cli_mcp },
 	{ "http", "ROUTE METHOD PATH", "one call to an HTTP API behind the gateway", cli_http },

@@ -12,8 +12,19 @@ enum {
 	CLI_PASSPHRASE_BYTES_MAX = 1024,
 	CLI_PASSPHRASE_BYTES_MIN = 8, /* argon2id slows a guess to 0.1 s; fewer characters are still guessable */
 	CLI_VERB_LIFE_S = 60,
-	CLI_LINE_BYTES_MAX = 10 << 20, /* one MCP message on stdio (mcp.md W1) */
-	CLI_IN_FLIGHT_MAX = 64, /* calls of one shim at a time */
+
+	/* attorn mcp */
+	CLI_LINE_BYTES_MAX = 10 << 20, /* one MCP message on stdio: SDK readers stop there (mcp.md W1) */
+	CLI_IN_FLIGHT_MAX = 256, /* requests of one shim at a time, a thread each; the next is throttled */
+	CLI_ID_BYTES_MAX = 256, /* JSON-RPC id as sent; the gateway's bound */
+	CLI_MCP_ARENA_BYTES_MAX = 64 << 20, /* a line of 10 MiB, its nodes, its canonical arguments */
+	CLI_ANSWER_BYTES_MAX = 16 << 10, /* an answer of our own */
+	CLI_ANSWER_NODES_MAX = 1 << 19, /* 24 MiB of nodes: an answer of 10 MiB of short numbers */
+	CLI_MCP_CALL_MS = 15 * 60 * 1000, /* longer than any client waits: ends what a lost gateway left */
+	CLI_MCP_NOTIFY_MS = 30000,
+	CLI_MCP_EOF_MS = 10000, /* stdin closed: what runs may end within */
+	CLI_MCP_STOP_MS = 2000, /* told to stop: threads that do not listen are left behind */
+	CLI_MCP_DELETE_MS = 1000, /* SDKs send SIGKILL 2 s after SIGTERM */
 };
 
 #endif

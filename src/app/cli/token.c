@@ -5,12 +5,25 @@
 #include "app/cli/json.h"
 #include "app/cli/verbs.h"
 
+/* Opened and placed, or an exit status. */
+static int agent_ready(cli_t *c, agent_t *g)
+{
+	int status = agent_open(c, c->args[0], g);
+
+	return status ? status : agent_place(g);
+}
+
+static int refused(const char *what, err_t e, const diag_t *diag)
+{
+	return cli_fail_err(err_info(e)->cls == CLASS_UNAVAILABLE ? EXIT_AWAY : EXIT_NO, what, e, diag);
+}
+
 static int token_get(cli_t *c)
 {
 	agent_t g;
 	str_t token;
 	diag_t diag = { 0 };
-	int status = agent_open(c, c->args[0], &g);
+	int status = agent_ready(c, &g);
 
 	if (status) {
 		return status;
@@ -18,14 +31,95 @@ static int token_get(cli_t *c)
 	err_t e = agent_token(&g, c->a, &token, &diag);
 	agent_close(&g);
 	if (e != OK) {
-		return cli_fail_err(EXIT_NO, "no token", e, &diag);
+		return refused("no token", e, &diag);
 	}
 	cli_print(token);
 	return EXIT_DONE;
 }
 
+static int arguments(cli_t *c, const json_t **out)
+{
+	str_t text = str_of(c->data);
+	diag_t diag = { 0 };
+
+	*out = NULL;
+	if (!c->data) {
+		return EXIT_DONE;
+	}
+	if (c->data[0] == '@') {
+		int status = cli_file(c, c->data + 1, CLI_FILE_BYTES_MAX, &text);
+		if (status) {
+			return status;
+		}
+	}
+	err_t e = json_parse_object(c->a, text, out, &diag);
+	return e == OK ? EXIT_DONE : cli_fail_err(EXIT_USAGE, "--data: the arguments are a JSON object", e, &diag);
+}
+
+static int token_capability(cli_t *c)
+{
+	agent_t g;
+	str_t item, token;
+	const json_t *args;
+	diag_t diag = { 0 };
+	int status = arguments(c, &args);
+
+	status = status ? status : agent_ready(c, &g);
+	if (status) {
+		return status;
+	}
+	err_t e = agent_item_mcp(&g, c->a, str_of(c->args[1]), args, &item);
+	e = e == OK ? agent_capability(&g, c->a, item, &token, &diag) : e;
+	agent_close(&g);
+	if (e != OK) {
+		return refused("no capability", e, &diag);
+	}
+	cli_print(token);
+	return EXIT_DONE;
+}
+
+/* The token is read from a file or stdin: arguments are visible to everybody on the machine. */
+static int token_ask(cli_t *c, const char *endpoint, net_response_t *out)
+{
+	agent_t g;
+	str_t token;
+	diag_t diag = { 0 };
+	int status = cli_file(c, c->file ? c->file : "-", CLI_FILE_BYTES_MAX, &token);
+
+	status = status ? status : agent_ready(c, &g);
+	if (status) {
+		return status;
+	}
+	err_t e = agent_ask(&g, c->a, str_of(endpoint), str_trim(token), out, &diag);
+	agent_close(&g);
+	return e == OK ? EXIT_DONE : refused(endpoint, e, &diag);
+}
+
+static int token_introspect(cli_t *c)
+{
+	net_response_t response;
+	int status = token_ask(c, "/oauth/introspect", &response);
+
+	if (status) {
+		return status;
+	}
+	cli_print(response.body);
+	return str_starts(response.body, STR("{\"active\":true")) ? EXIT_DONE : EXIT_NO;
+}
+
+static int token_revoke(cli_t *c)
+{
+	net_response_t response;
+	int status = token_ask(c, "/oauth/revoke", &response);
+
+	return status ? status : cli_done(c, &response, "revoked");
+}
+
 static const cli_word_t token_words[] = {
-	{ "get", "ROUTE --agent A --key FILE --grant ID", "print a delegated token", "kagi", 1, 1, token_get },
+	{ "get", "ROUTE", "print a delegated token", "kagi", 1, 1, token_get },
+	{ "capability", "ROUTE TOOL [--data JSON]", "print a capability for one call", "kagiD", 2, 2, token_capability },
+	{ "introspect", "ROUTE < TOKEN", "what the authority says of a token", "kagif", 1, 1, token_introspect },
+	{ "revoke", "ROUTE < TOKEN", "end one token", "kagif", 1, 1, token_revoke },
 };
 
 int cli_token(int argc, char **argv)
@@ -85,16 +179,16 @@ static int http_call(cli_t *c)
 	str_t body;
 	net_response_t response;
 	diag_t diag = { 0 };
-	int status = agent_open(c, c->args[0], &g);
+	int status = body_of(c, &body);
 
-	status = status ? status : body_of(c, &body);
+	status = status ? status : agent_ready(c, &g);
 	if (status) {
 		return status;
 	}
 	err_t e = governed(c, &g, str_of(c->args[1]), str_of(c->args[2]), body, &response, &diag);
 	agent_close(&g);
 	if (e != OK) {
-		return cli_fail_err(err_info(e)->cls == CLASS_UNAVAILABLE ? EXIT_AWAY : EXIT_NO, "refused", e, &diag);
+		return refused("refused", e, &diag);
 	}
 	if (response.body.n) {
 		cli_print(response.body);

@@ -203,6 +203,9 @@ static int run_word(parse_t *p)
 
 int cli_words_run(const char *verb, const cli_word_t *words, size_t n, int argc, char **argv)
 {
+	if (crypto_init() != OK) {
+		return cli_fail(EXIT_HERE, "the cryptographic libraries do not start");
+	}
 	cli_t *c = heap_new(cli_t);
 	parse_t p = { .c = c, .words = words, .n_words = n, .verb = verb };
 	char name[64];
