@@ -1,7 +1,7 @@
 /* entries.c: producers, records in table order, and their places in the tree. */
 #include "engine/store/store_int.h"
 
-#define ENTRY_COLUMNS "e.seq, i.idx, e.rid, e.src, e.n, e.kind, e.leaf, e.leaf_hash, e.at_us"
+#define ENTRY_COLUMNS "e.seq, i.idx, e.rid, e.src, e.n, e.kind, e.of, e.leaf, e.leaf_hash, e.at_us"
 #define ENTRY_FROM " FROM entry e LEFT JOIN entry_index i ON i.seq = e.seq "
 
 static err_t entry_row(query_t *q, arena_t *a, void *out)
@@ -14,6 +14,7 @@ static err_t entry_row(query_t *q, arena_t *a, void *out)
 	x->src = query_get_int(q);
 	x->n = query_get_int(q);
 	TRY(query_get(q, a, &x->kind));
+	TRY(query_get(q, a, &x->of));
 	TRY(query_get(q, a, &x->leaf));
 	TRY(query_get(q, a, &x->leaf_hash));
 	x->at_us = query_get_int(q);
@@ -73,12 +74,13 @@ err_t store_entry_append(store_txn_t *t, const store_entry_t *e)
 {
 	AUTO(query_close) query_t q = { 0 };
 
-	TRY(query_open(t, "INSERT INTO entry (rid, src, n, kind, leaf, leaf_hash, at_us)"
-			  " VALUES (?, ?, ?, ?, ?, ?, ?)", &q));
+	TRY(query_open(t, "INSERT INTO entry (rid, src, n, kind, of, leaf, leaf_hash, at_us)"
+			  " VALUES (?, ?, ?, ?, ?, ?, ?, ?)", &q));
 	query_text(&q, e->rid);
 	query_int(&q, e->src);
 	query_int(&q, e->n);
 	query_text(&q, e->kind);
+	query_text_or_null(&q, e->of);
 	query_blob(&q, e->leaf);
 	query_blob(&q, e->leaf_hash);
 	query_int(&q, e->at_us);
@@ -92,6 +94,16 @@ err_t store_entry_by_rid(store_txn_t *t, arena_t *a, str_t rid, store_entry_t *o
 	TRY(query_open(t, "SELECT " ENTRY_COLUMNS ENTRY_FROM "WHERE e.rid = ?", &q));
 	query_text(&q, rid);
 	return query_one(&q, a, sizeof(*out), entry_row, out);
+}
+
+err_t store_entry_about(store_txn_t *t, arena_t *a, str_t rid, store_entry_t **out, size_t *out_n)
+{
+	AUTO(query_close) query_t q = { 0 };
+
+	TRY(query_open(t, "SELECT " ENTRY_COLUMNS ENTRY_FROM "WHERE e.of = ? ORDER BY e.seq LIMIT ?", &q));
+	query_text(&q, rid);
+	query_int(&q, STORE_LIST_MAX);
+	return query_list(&q, a, sizeof(**out), STORE_LIST_MAX, entry_row, out, out_n);
 }
 
 err_t store_entry_at(store_txn_t *t, arena_t *a, int64_t idx, store_entry_t *out)
@@ -138,7 +150,8 @@ err_t store_entry_waiting(store_txn_t *t, arena_t *a, int64_t limit, store_entry
 	int64_t last;
 
 	TRY(last_indexed_seq(t, &last));
-	TRY(query_open(t, "SELECT e.seq, NULL, e.rid, e.src, e.n, e.kind, e.leaf, e.leaf_hash, e.at_us"
+	TRY(query_open(t, "SELECT e.seq, NULL, e.rid, e.src, e.n, e.kind, e.of, e.leaf, e.leaf_hash,"
+			  " e.at_us"
 			  " FROM entry e WHERE e.seq > ? ORDER BY e.seq LIMIT ?", &q));
 	query_int(&q, last);
 	query_int(&q, limit);

@@ -10,6 +10,7 @@ typedef struct {
 	str_t rid;
 	int64_t src, n; /* producer and its gapless number */
 	str_t kind; /* the record's type */
+	str_t of; /* the record it speaks of (an outcome's attempt), else STR_NULL */
 	str_t leaf; /* exact bytes */
 	str_t leaf_hash; /* 32 bytes, from the producer's memory */
 	int64_t at_us;
@@ -25,6 +26,9 @@ MUST err_t store_source_last(store_txn_t *t, int64_t src, int64_t *out_n);
 /* Appends; seq and idx are ignored. ERR_EXISTS when the rid is known. */
 MUST err_t store_entry_append(store_txn_t *t, const store_entry_t *entry);
 MUST err_t store_entry_by_rid(store_txn_t *t, arena_t *a, str_t rid, store_entry_t *out);
+/* All records that speak of `rid`, in the order of seq. */
+MUST err_t store_entry_about(store_txn_t *t, arena_t *a, str_t rid, store_entry_t **out,
+			     size_t *out_n);
 MUST err_t store_entry_at(store_txn_t *t, arena_t *a, int64_t idx, store_entry_t *out);
 /* Entries with index >= from, in order. */
 MUST err_t store_entry_range(store_txn_t *t, arena_t *a, int64_t from, int64_t limit,

@@ -54,9 +54,10 @@ static const char schema_log[] =
 	" n INTEGER NOT NULL) STRICT;"
 	/* seq never reuses a number: table order is commit order for ever */
 	"CREATE TABLE entry (seq INTEGER PRIMARY KEY AUTOINCREMENT, rid TEXT NOT NULL UNIQUE,"
-	" src INTEGER NOT NULL REFERENCES source (src), n INTEGER NOT NULL, kind TEXT NOT NULL,"
+	" src INTEGER NOT NULL REFERENCES source (src), n INTEGER NOT NULL, kind TEXT NOT NULL, of TEXT,"
 	" leaf BLOB NOT NULL, leaf_hash BLOB NOT NULL CHECK (length(leaf_hash) = 32),"
 	" at_us INTEGER NOT NULL, UNIQUE (src, n)) STRICT;"
+	"CREATE INDEX entry_of ON entry (of) WHERE of IS NOT NULL;"
 	/* rows are never updated or deleted, not even by a mistake of ours */
 	"CREATE TRIGGER entry_frozen BEFORE UPDATE ON entry"
 	" BEGIN SELECT RAISE(ABORT, 'entry rows are final'); END;"

@@ -61,18 +61,27 @@ static err_t entry_write(explain_t *x, const store_entry_t *e)
 	return OK;
 }
 
-static err_t outcome_write(explain_t *x, const store_entry_t *call, const store_attempt_t *attempt)
+/* The first outcome closed the attempt; what arrived after it stands behind it. */
+static err_t outcomes_write(explain_t *x, const store_entry_t *call)
 {
-	store_entry_t outcome;
+	store_entry_t *outcomes;
+	size_t n;
 
-	jw_kbool(x->w, "open", !attempt->outcome.p && str_eq(call->kind, STR("attempt")));
-	if (!attempt->outcome.p || str_eq(attempt->outcome, call->rid)) {
+	TRY(store_entry_about(x->t, x->a, call->rid, &outcomes, &n));
+	jw_kbool(x->w, "open", n == 0 && str_eq(call->kind, STR("attempt")));
+	if (n == 0) {
 		jw_knull(x->w, "outcome");
-		return OK;
+	} else {
+		jw_kobject(x->w, "outcome");
+		TRY(entry_write(x, &outcomes[0]));
+		jw_end(x->w);
 	}
-	TRY(store_entry_by_rid(x->t, x->a, attempt->outcome, &outcome));
-	jw_kobject(x->w, "outcome");
-	TRY(entry_write(x, &outcome));
+	jw_karray(x->w, "late");
+	for (size_t i = 1; i < n && i < LEDGER_EXPLAIN_LATE_MAX; i++) {
+		jw_object(x->w);
+		TRY(entry_write(x, &outcomes[i]));
+		jw_end(x->w);
+	}
 	jw_end(x->w);
 	return OK;
 }
@@ -171,7 +180,7 @@ static err_t story_write(explain_t *x, const store_entry_t *call)
 	ENSURE(err == OK || err == ERR_NOT_FOUND, err); /* a gateway's own denial has no attempt */
 	jw_object(x->w);
 	TRY(entry_write(x, call));
-	TRY(outcome_write(x, call, &attempt));
+	TRY(outcomes_write(x, call));
 	TRY(grants_write(x, grant_of(x, call, &attempt)));
 	jw_end(x->w);
 	return OK;

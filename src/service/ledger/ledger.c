@@ -31,6 +31,7 @@ err_t ledger_append(const ledger_t *l, store_txn_t *t, arena_t *a, const ledger_
 	TRY(record_build(a, record, &origin, keys, &built));
 	receipt = (ledger_receipt_t){ origin.n, merkle_leaf_hash(built.leaf) };
 	entry.n = origin.n;
+	entry.of = built.of;
 	entry.leaf = built.leaf;
 	entry.leaf_hash = merkle_hash_str(&receipt.leaf_hash);
 	TRY(store_entry_append(t, &entry));

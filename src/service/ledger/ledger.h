@@ -80,7 +80,8 @@ MUST err_t ledger_export(store_txn_t *t, uint64_t from, uint64_t to, ledger_line
 MUST err_t ledger_verify_store(store_txn_t *t, const merkle_vkey_t *log, ledger_report_t *report);
 
 /* The story of one call, for `attorn explain` and GET /explain/RID, as one JSON object:
- * {rid, record, index, opened{path: value}, outcome{rid, record, index, opened}|null, open: bool,
+ * {rid, record, index|null, opened{path: value}, open: bool, outcome{rid, record, index, opened}|null,
+ *  late[like outcome],
  *  grants[{id, user, user_name, agent, agent_name, depth, iat, exp, revoked|null, uses_left|null,
  *          doc, sig, key, record}]}: the grant used first, the root last.
  * `rid`: of an attempt or a decision; the rid of an outcome leads to its attempt. ERR_NOT_FOUND. */

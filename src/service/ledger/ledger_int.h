@@ -32,6 +32,7 @@ typedef struct {
 enum { RECORD_OPENINGS_MAX = 5 };
 typedef struct {
 	str_t leaf; /* JCS-S */
+	str_t of; /* the record an outcome speaks of, else STR_NULL */
 	record_opening_t opening[RECORD_OPENINGS_MAX];
 	size_t n_openings;
 } record_built_t;

@@ -9,6 +9,7 @@ enum {
 	LEDGER_SEQUENCE_MAX = 256, /* rows that get an index in one go (9.3) */
 	LEDGER_LINE_BYTES_MAX = 48 << 10, /* one export line: a leaf in base64, its hash, a proof */
 	LEDGER_EXPLAIN_BYTES_MAX = 1 << 20, /* two leaves and 17 grants with their records */
+	LEDGER_EXPLAIN_LATE_MAX = 8, /* outcomes after the first: one is rare */
 	LEDGER_PART_SIZE_MAX = 1 << 21, /* proofs of a part need 64 bytes a record in memory: 128 MiB */
 	LEDGER_ID_BYTES_MAX = 512, /* SPIFFE IDs, key ids */
 };

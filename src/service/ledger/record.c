@@ -335,6 +335,7 @@ err_t record_build(arena_t *a, const ledger_record_t *r, const record_origin_t *
 	ENSURE(ulid_is(r->rid), ERR_VALUE);
 	TRY(json_parse(a, r->body, &opts, &body, NULL));
 	TRY(body_check(r->type, body));
+	TRY(json_want_str(body, STR("of"), LEDGER_ID_BYTES_MAX, &built.of));
 	TRY(body_add(&b, &o, body));
 	TRY(ours_add(a, &o, r, origin));
 	TRY(object_write(a, &o, &built.leaf));

@@ -362,6 +362,7 @@ static void explain_tells_the_story(void **state)
 		STR_ARG(call)), &body), OK);
 	assert_int_equal(append(g, LEDGER_ATTEMPT, call, ATTEMPT_BODY), OK);
 	assert_int_equal(append(g, LEDGER_OUTCOME, result, body), OK);
+	assert_int_equal(append(g, LEDGER_OUTCOME, rid_of(g->w->a, 2), body), OK); /* came too late */
 	assert_int_equal(store_write(g->w->store, story_run, g), OK);
 	for (int by_outcome = 0; by_outcome < 2; by_outcome++) {
 		x.rid = by_outcome ? result : call;
@@ -375,6 +376,8 @@ static void explain_tells_the_story(void **state)
 		assert_true(json_is_str(json_pointer(s, STR("/grants/0/user_name")), STR("alice")));
 		assert_true(json_is_str(json_pointer(s, STR("/record/policy/rules/0")), STR("p1")));
 		assert_true(json_is_null(json_get(s, STR("index"))));
+		assert_true(json_is_str(json_pointer(s, STR("/late/0/rid")), rid_of(g->w->a, 2)));
+		assert_int_equal(json_count(json_get(s, STR("late"))), 1);
 	}
 	x.rid = rid_of(g->w->a, 77);
 	assert_int_equal(store_read(g->w->store, explain_run, &x), ERR_NOT_FOUND);
