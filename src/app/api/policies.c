@@ -87,8 +87,15 @@ static err_t compile(api_call_t *c, bool is_push)
 	return OK;
 }
 
+/* Compiling takes the CPU: not for somebody whose push will be refused. The transaction asks again. */
+static err_t push_may(store_txn_t *txn, void *self)
+{
+	return api_may(self, txn, POLICY_ADMINISTER, STR("policy"), NULL);
+}
+
 err_t api_policy_push_prepare(api_call_t *c)
 {
+	TRY(store_read(c->p->deps.store, push_may, c));
 	return compile(c, true);
 }
 

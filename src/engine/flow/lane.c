@@ -214,7 +214,8 @@ void lane_free(lane_t *l)
 
 err_t lane_submit(lane_t *l, lane_job_t *job)
 {
-	CHECK(loop_is_ours(l->loop) && !job->queued && job->run && (job->op || job->done));
+	CHECK(loop_is_ours(l->loop) && !job->queued && (job->op || job->done));
+	CHECK(job->run || l->spec.batch_run); /* a batch may know what to do by `arg` alone */
 	job->lane = l;
 	job->queued_us = loop_mono_us(l->loop);
 	pthread_mutex_lock(&l->lock);
