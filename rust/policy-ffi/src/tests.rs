@@ -1,6 +1,6 @@
 //! Our index beside Cedar's own authorizer: random rules, random requests, the same answer.
 
-use crate::abi::{Node, Req, Res, Slice};
+use crate::abi::{Node, Rc, Req, Res, Slice};
 use crate::compile::{compile, Cedar, Source};
 use crate::eval;
 use cedar_policy_core::ast::PolicySet;
@@ -228,4 +228,98 @@ fn the_index_answers_as_cedar_does() {
     }
     println!("seed {seed}: {asked} requests, {permits} permits, {errors} with errors");
     assert!(asked > 2_000 && permits * 10 > asked * 3 && errors * 20 > asked);
+}
+
+const TINY: &str = "entity R; entity E in [R] = {\"n\"?: Long} tags Set<String>; \
+    action a appliesTo { principal: E, resource: E, context: {\"v\"?: {}} };";
+
+fn schema_rc(schema: &str) -> Option<Rc> {
+    compile(&[], schema.as_bytes(), 0).err().map(|e| e.0)
+}
+
+#[test]
+fn schemas_have_limits() {
+    assert_eq!(schema_rc(TINY), None);
+    let nested = |n| {
+        let (open, close) = ("{\"x\":".repeat(n), "}".repeat(n));
+        schema_rc(&format!("entity E = {open}Long{close};"))
+    };
+    assert_eq!(nested(16), None);
+    assert_eq!(nested(17), Some(Rc::Limit));
+    assert_eq!(nested(10_000), Some(Rc::Limit));
+    let envs = |n: usize| {
+        let types = (0..n).map(|i| format!("entity E{i};")).collect::<String>();
+        let all = (0..n).map(|i| format!("E{i}")).collect::<Vec<_>>().join(",");
+        let applies = format!("appliesTo {{ principal: [{all}], resource: [{all}] }}");
+        schema_rc(&format!("{types} action a, b {applies};"))
+    };
+    assert_eq!(envs(50), None);
+    assert_eq!(envs(51), Some(Rc::Limit)); // 2 * 51 * 51 = 5202
+    assert_eq!(schema_rc("entity E; action"), Some(Rc::Parse));
+    assert_eq!(schema_rc("entity E in [F];"), Some(Rc::Parse));
+    let twice = "namespace A { entity E; action a appliesTo {principal: E, resource: E}; } \
+        namespace B { entity E; action a appliesTo {principal: E, resource: E}; }";
+    assert_eq!(schema_rc(twice), Some(Rc::Parse));
+}
+
+fn tiny() -> Cedar {
+    compile(&[], TINY.as_bytes(), 0).expect("compiles").0
+}
+
+fn entities_rc(c: &Cedar, nodes: &[Node]) -> Option<Rc> {
+    unsafe { eval::entities(c, &c.action_entities, nodes) }.err().map(|e| e.0)
+}
+
+/// An entity E::"id" whose tag t holds `n` texts, and whose parents are R::"0" to R::"parents - 1".
+fn tagged(id: &str, n: usize, parents: &[String]) -> Vec<Node> {
+    let mut v = vec![entity(8, 3, "", "E", id), node(5, 0, ""), node(4, parents.len() as u32, "")];
+    v.extend(parents.iter().map(|p| entity(6, 0, "", "R", p)));
+    v.extend([node(5, 1, ""), node(4, n as u32, "t")]);
+    v.extend((0..n).map(|_| text("", "x")));
+    v
+}
+
+#[test]
+fn requests_have_limits() {
+    let c = tiny();
+    let ids: Vec<String> = (0..300).map(|i| i.to_string()).collect();
+    let many = |n: usize| ids[..n].iter().flat_map(|id| tagged(id, 0, &[])).collect::<Vec<_>>();
+    assert_eq!(entities_rc(&c, &many(256)), None);
+    assert_eq!(entities_rc(&c, &many(257)), Some(Rc::Limit));
+    assert_eq!(entities_rc(&c, &tagged("e", 4_091, &[])), None);
+    assert_eq!(entities_rc(&c, &tagged("e", 4_092, &[])), Some(Rc::Limit));
+    let mut long = tagged("e", 1, &[]);
+    let x = "x".repeat(eval::STRING_BYTES_MAX + 1);
+    long[5] = text("", &x[1..]);
+    assert_eq!(entities_rc(&c, &long), None);
+    long[5] = text("", &x);
+    assert_eq!(entities_rc(&c, &long), Some(Rc::Limit));
+    let deep: Vec<Node> = std::iter::once(entity(8, 3, "", "E", "e"))
+        .chain((0..18).map(|_| node(5, 1, "n")))
+        .collect();
+    assert_eq!(entities_rc(&c, &deep), Some(Rc::Limit));
+}
+
+#[test]
+fn entities_must_be_those_of_the_schema() {
+    let c = tiny();
+    let parents = ["r".to_owned()]; // nodes borrow
+    let good = tagged("e", 1, &parents);
+    assert_eq!(entities_rc(&c, &good), None);
+    let twice: Vec<Node> = good.iter().chain(&good).copied().collect();
+    assert_eq!(entities_rc(&c, &twice), None); // the same thing, said twice
+    let other: Vec<Node> = good.iter().copied().chain(tagged("e", 2, &[])).collect();
+    assert_eq!(entities_rc(&c, &other), Some(Rc::Entity));
+    let with = |at: usize, n: Node| {
+        let mut v = good.clone();
+        v[at] = n;
+        entities_rc(&c, &v)
+    };
+    assert_eq!(with(0, entity(8, 3, "", "X", "e")), Some(Rc::Request));
+    assert_eq!(with(0, entity(8, 2, "", "E", "e")), Some(Rc::Request));
+    assert_eq!(with(0, entity(6, 0, "", "E", "e")), Some(Rc::Request));
+    assert_eq!(with(3, entity(6, 0, "", "E", "r")), Some(Rc::Entity)); // E is no parent of E
+    assert_eq!(with(6, long("", 1)), Some(Rc::Entity)); // a tag of another type
+    assert_eq!(entities_rc(&c, &good[..6]), Some(Rc::Request)); // cut short
+    assert_eq!(entities_rc(&c, &good[..1]), Some(Rc::Request));
 }
