@@ -96,10 +96,7 @@ static int start_common(int argc, char **argv, started_t *s)
 		s->args.dir = ".";
 	}
 	signals_block();
-	err_t e = crypto_init();
-	if (e == OK) {
-		e = config_paths(s->args.dir, &s->paths, &diag);
-	}
+	err_t e = config_paths(s->args.dir, &s->paths, &diag);
 	if (e != OK) {
 		complain(s->args.dir, &diag, e);
 		return 4;
@@ -246,6 +243,10 @@ int main(int argc, char **argv)
 	if (!v) {
 		fprintf(stderr, "attorn: no verb \"%s\"; see: attorn help\n", argv[1]);
 		return 2;
+	}
+	if (crypto_init() != OK) {
+		fprintf(stderr, "attorn: the cryptographic libraries do not start\n");
+		return 4;
 	}
 	return v->run(argc - 1, argv + 1);
 }
