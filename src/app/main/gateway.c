@@ -1,5 +1,6 @@
 /* gateway.c: the process in front of the tools: no store, no key, everything it knows comes by the feed. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "app/main/main_int.h"
@@ -88,7 +89,8 @@ static err_t gate_open(gate_t *p, const config_paths_t *paths, diag_t *diag)
 		.admit = p->admit, .url = str_of(p->config->gateway_url), .issuer = str_of(p->config->issuer),
 		.trust_domain = str_of(p->config->trust_domain), .instance = str_of(instance),
 		.allow_origins = p->config->allow_origins, .n_allow_origins = p->config->allow_origins_count,
-		.body_bytes_max = p->config->body_bytes_max };
+		.body_bytes_max = p->config->body_bytes_max, .child_path = str_of(getenv("PATH")),
+		.child_home = str_of(getenv("HOME")), .child_lang = str_of(getenv("LANG")) };
 	TRY(gateway_new(&deps, &p->gateway));
 	net_server_options_t o = { .address = str_of(p->config->gateway_host), .port = p->config->gateway_port,
 		.reuse_port = true, .body_bytes_max = p->config->body_bytes_max, .handler = handle, .owner = p };
