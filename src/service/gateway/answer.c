@@ -98,7 +98,7 @@ static str_t refusal_text(const visit_t *v, err_t e)
 
 static str_t error_body(const visit_t *v, err_t e)
 {
-	AUTO(buf_done) buf_t b;
+	AUTO(buf_done) buf_t b = { 0 };
 	const err_info_t *row = err_info(e);
 	bool by_rule = e == ERR_DENIED && v->decision.fix.n > 0;
 	jw_t w;
@@ -178,7 +178,7 @@ static err_t mcp_text(const visit_t *v, err_t e, buf_t *out)
 
 static void refuse_mcp(visit_t *v, err_t e)
 {
-	AUTO(buf_done) buf_t b;
+	AUTO(buf_done) buf_t b = { 0 };
 
 	buf_init(&b, TEXT_BYTES_MAX);
 	if (mcp_text(v, e, &b) != OK) {
@@ -191,7 +191,7 @@ static void refuse_mcp(visit_t *v, err_t e)
 /* What is no message has no id to answer to, and no era yet: 400 (mcp.md 1). */
 static void refuse_message(visit_t *v, err_t e)
 {
-	AUTO(buf_done) buf_t b;
+	AUTO(buf_done) buf_t b = { 0 };
 	bool is_json = e == ERR_VALUE || e == ERR_LIMIT || e == ERR_DUPLICATE;
 
 	buf_init(&b, TEXT_BYTES_MAX);
@@ -203,7 +203,7 @@ static void refuse_message(visit_t *v, err_t e)
 
 static void refuse_begun(visit_t *v, err_t e)
 {
-	AUTO(buf_done) buf_t b;
+	AUTO(buf_done) buf_t b = { 0 };
 
 	buf_init(&b, TEXT_BYTES_MAX);
 	if (visit_is_mcp(v) && v->msg.id.n && mcp_text(v, e, &b) == OK && visit_event(v, buf_str(&b)) == OK) {

@@ -23,7 +23,7 @@ static err_t kept_write(const json_t *tools, list_shows_fn *shows, const void *o
 
 err_t list_filter(const message_t *response, list_shows_fn *shows, const void *owner, buf_t *out)
 {
-	AUTO(buf_done) buf_t kept;
+	AUTO(buf_done) buf_t kept = { 0 };
 	const json_t *tools = json_get(response->result, STR("tools"));
 
 	if (response->error) {

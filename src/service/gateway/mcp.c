@@ -74,7 +74,7 @@ static err_t response_of(talk_t *t, message_t *m, str_t *text)
 
 static err_t initialize_ask(talk_t *t, op_t **out)
 {
-	AUTO(buf_done) buf_t b;
+	AUTO(buf_done) buf_t b = { 0 };
 	visit_t *v = t->v;
 	str_t body, version;
 
@@ -128,7 +128,7 @@ static str_t version_for(const talk_t *t, str_t upstream)
 
 static err_t session_begin(talk_t *t, str_t version, str_t upstream_sid)
 {
-	AUTO(buf_done) buf_t init;
+	AUTO(buf_done) buf_t init = { 0 };
 	visit_t *v = t->v;
 	const delegation_claims_t *c = &v->who.claims;
 
@@ -149,7 +149,7 @@ static err_t session_begin(talk_t *t, str_t version, str_t upstream_sid)
 
 static err_t initialize_read(talk_t *t)
 {
-	AUTO(buf_done) buf_t result, b;
+	AUTO(buf_done) buf_t result = { 0 }, b = { 0 };
 	visit_t *v = t->v;
 	const json_t *theirs;
 	str_t version, sid = STR_NULL;
@@ -180,7 +180,7 @@ static bool list_shows(const void *owner, str_t tool)
 
 static err_t list_read(talk_t *t)
 {
-	AUTO(buf_done) buf_t b;
+	AUTO(buf_done) buf_t b = { 0 };
 	visit_t *v = t->v;
 	message_t m;
 	str_t text;
@@ -193,7 +193,7 @@ static err_t list_read(talk_t *t)
 
 static err_t ping_read(talk_t *t)
 {
-	AUTO(buf_done) buf_t b;
+	AUTO(buf_done) buf_t b = { 0 };
 
 	buf_init(&b, 1024);
 	TRY(message_result(&b, t->v->msg.id, STR("{}")));

@@ -18,7 +18,7 @@ static void scope_add(buf_t *b, str_t scope)
 
 str_t metadata_scopes(arena_t *a, const snapshot_route_t *r)
 {
-	AUTO(buf_done) buf_t b;
+	AUTO(buf_done) buf_t b = { 0 };
 
 	buf_init(&b, SCOPES_BYTES_MAX); /* what does not fit is left out: it is a hint */
 	for (size_t i = 0; i < r->n_tools; i++) {
@@ -75,7 +75,7 @@ static err_t metadata_write(arena_t *a, const gateway_t *g, const snapshot_route
 static void metadata_reply(gateway_t *g, net_exchange_t *x, str_t origin, const snapshot_route_t *r)
 {
 	AUTO(arena_free) arena_t *a = arena_open();
-	AUTO(buf_done) buf_t b;
+	AUTO(buf_done) buf_t b = { 0 };
 	net_header_t h[ORIGIN_HEADERS_MAX + 1] = { { STR("Content-Type"), STR("application/json") } };
 	size_t n = 1 + origin_headers(origin, h + 1);
 

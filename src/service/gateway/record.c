@@ -118,7 +118,7 @@ static void token_write(jw_t *w, const visit_t *v)
 
 err_t record_write(const visit_t *v, str_t code, str_t *out)
 {
-	AUTO(buf_done) buf_t b;
+	AUTO(buf_done) buf_t b = { 0 };
 	jw_t w;
 
 	buf_init(&b, GATEWAY_RECORD_BYTES_MAX);

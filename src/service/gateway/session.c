@@ -43,7 +43,7 @@ static void session_write(jw_t *w, const session_t *s)
 
 err_t session_seal(arena_t *a, str_t key32, const session_t *s, str_t *out_text)
 {
-	AUTO(buf_done) buf_t b;
+	AUTO(buf_done) buf_t b = { 0 };
 	str_t sealed;
 	jw_t w;
 

@@ -51,7 +51,7 @@ static bool line_next(str_t *rest, str_t *out)
 
 static err_t event_report(str_t raw, sse_event_fn *event, void *owner)
 {
-	AUTO(buf_done) buf_t joined;
+	AUTO(buf_done) buf_t joined = { 0 };
 	str_t rest = raw, line, value, first = STR_NULL;
 	size_t n = 0;
 

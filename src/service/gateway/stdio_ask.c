@@ -47,7 +47,7 @@ static bool id_read(str_t lexeme, uint64_t *out)
 
 static err_t line_write(stdio_t *s, str_t text)
 {
-	AUTO(buf_wipe) buf_t b;
+	AUTO(buf_wipe) buf_t b = { 0 };
 
 	buf_init(&b, text.n + 1);
 	buf_add(&b, text);
@@ -61,7 +61,7 @@ static err_t line_write(stdio_t *s, str_t text)
 
 static err_t ask_send(ask_op_t *k)
 {
-	AUTO(buf_wipe) buf_t b;
+	AUTO(buf_wipe) buf_t b = { 0 };
 	const message_t *m = k->ask.request;
 	char id_text[24];
 	buf_t id;
@@ -131,7 +131,7 @@ static bool waiting_remove(stdio_t *s, const ask_op_t *k)
 static void ask_hurry(op_t *op)
 {
 	ask_op_t *k = (ask_op_t *)op;
-	AUTO(buf_done) buf_t b;
+	AUTO(buf_done) buf_t b = { 0 };
 
 	buf_init(&b, 256);
 	if (!k->id) {
@@ -222,7 +222,7 @@ static void stray(stdio_t *s, const char *what)
 
 static err_t response_text(ask_op_t *k, const message_t *m)
 {
-	AUTO(buf_wipe) buf_t b;
+	AUTO(buf_wipe) buf_t b = { 0 };
 	message_edit_t edit = { m->id, k->ask.request->id };
 
 	buf_init(&b, m->text.n + GATEWAY_ID_BYTES_MAX);
@@ -253,7 +253,7 @@ static void response_take(stdio_t *s, const message_t *m)
 
 static void progress_take(stdio_t *s, const message_t *m)
 {
-	AUTO(buf_wipe) buf_t b;
+	AUTO(buf_wipe) buf_t b = { 0 };
 	const json_t *token = json_get(m->params, STR("progressToken"));
 	uint64_t id = 0;
 	ask_op_t *k = id_read(json_raw(token), &id) ? slot_of(s, id) : NULL;
@@ -272,7 +272,7 @@ static void progress_take(stdio_t *s, const message_t *m)
 /* We declared no capability: the child may ping us and nothing else (mcp.md W11). */
 static void request_take(stdio_t *s, const message_t *m)
 {
-	AUTO(buf_done) buf_t b;
+	AUTO(buf_done) buf_t b = { 0 };
 
 	stray(s, "request");
 	buf_init(&b, 1024);
