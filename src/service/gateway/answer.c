@@ -237,6 +237,8 @@ void visit_refuse(visit_t *v, err_t e)
 		e == ERR_SCOPE ? refuse_403_scope(v, e) : refuse_problem(v, e);
 	} else if (v->msg.kind == 0 && row->cls != CLASS_UNAVAILABLE && row->cls != CLASS_DENIED) {
 		row->http == 404 || row->http == 405 || row->http == 415 ? refuse_problem(v, e) : refuse_message(v, e);
+	} else if (e == ERR_NOT_BUILT && v->msg.kind == MESSAGE_REQUEST) {
+		refuse_mcp(v, e); /* no such method: in band, or a probing client takes us for broken (G10) */
 	} else if (e == ERR_SESSION || e == ERR_NOT_FOUND || row->http == 503 || row->cls == CLASS_INTERNAL) {
 		refuse_problem(v, e);
 	} else if (v->msg.kind != MESSAGE_REQUEST || e == ERR_HTTP) {
