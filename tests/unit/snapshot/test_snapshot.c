@@ -6,6 +6,7 @@
 
 #include "domain/snapshot/snapshot.h"
 #include "pure/codec/codec.h"
+#include "../delegation/mutate.h"
 
 #define UID1 "u:2b0f6f2e-1b1c-4c36-9a43-6f1f6f0a9b11"
 #define UID2 "u:7c1d0a52-5f0e-4a7e-8d0e-0d3a7b1f2c33"
@@ -311,6 +312,64 @@ static void writing_meets_its_limit(void **state)
 	assert_int_equal(snapshot_write(&c, &b), ERR_LIMIT);
 }
 
+static err_t snapshot_mutant(str_t text)
+{
+	AUTO(snapshot_unref) snapshot_t *s = NULL;
+	diag_t d = { 0 };
+
+	TRY(snapshot_parse(text, &s, &d));
+	AUTO(buf_wipe) buf_t b;
+	buf_init(&b, 1 << 20);
+	assert_int_equal(snapshot_write(&s->c, &b), OK);
+	AUTO(snapshot_unref) snapshot_t *again = NULL;
+	assert_int_equal(snapshot_parse(buf_str(&b), &again, NULL), OK);
+	return OK;
+}
+
+static err_t route_mutant(str_t text)
+{
+	AUTO(arena_free) arena_t *a = arena_open();
+	snapshot_route_t r;
+
+	return snapshot_route_parse(a, text, &r, NULL);
+}
+
+static void run_mutants(str_t text, mutant_fn fn, const char *what)
+{
+	size_t n, refused;
+
+	assert_int_equal(fn(text), OK);
+	refused = mutate_all(text, fn, &n);
+	print_message("# %s: %zu of %zu mutants refused\n", what, refused, n);
+	assert_true(n > 100 && refused * 10 >= n * 7);
+}
+
+static void mutants_are_read_whole_or_refused(void **state)
+{
+	AUTO(arena_free) arena_t *a = arena_open();
+	AUTO(buf_wipe) buf_t b;
+
+	(void)state;
+	written_text(a, &b);
+	run_mutants(buf_str(&b), snapshot_mutant, "snapshot");
+	run_mutants(STR(STDIO), route_mutant, "mcp-stdio");
+	run_mutants(STR(MCP), route_mutant, "mcp-http");
+	run_mutants(STR(HTTP), route_mutant, "http");
+}
+
+static void full_arenas_are_refused(void **state)
+{
+	size_t refused = 0;
+
+	(void)state;
+	for (size_t cap = 0; cap < 40000; cap += 200) {
+		AUTO(arena_free) arena_t *a = arena_new_capped(cap);
+		snapshot_route_t r;
+		refused += snapshot_route_parse(a, STR(STDIO), &r, NULL) != OK;
+	}
+	assert_true(refused > 3 && refused < 200);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -320,6 +379,8 @@ int main(void)
 		cmocka_unit_test(route_documents_are_strict),
 		cmocka_unit_test(snapshots_are_strict),
 		cmocka_unit_test(writing_meets_its_limit),
+		cmocka_unit_test(mutants_are_read_whole_or_refused),
+		cmocka_unit_test(full_arenas_are_refused),
 	};
 	if (crypto_init() != OK) {
 		return 1;
