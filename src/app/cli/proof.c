@@ -33,13 +33,35 @@ static void line(cli_t *c, const char *label, const json_t *obj, const char *poi
 	printf("  %-16s %.*s\n", label, STR_ARG(text));
 }
 
-static void chain_print(cli_t *c, const json_t *record)
+/* Names for people; a record holds pseudonyms (ledger.md 12). */
+static str_t name_of(cli_t *c, const json_t *root, str_t sub)
+{
+	const json_t *grants = json_get(root, STR("grants"));
+
+	for (const json_t *g = json_first(grants); g; g = json_next(g)) {
+		if (json_is_str(json_get(g, STR("user")), sub)) {
+			return cli_member(c->a, g, "user_name");
+		}
+	}
+	return STR("");
+}
+
+static void chain_print(cli_t *c, const json_t *root, const json_t *record)
 {
 	for (const json_t *hop = json_first(json_get(record, STR("chain"))); hop; hop = json_next(hop)) {
 		str_t role = cli_member(c->a, hop, "role"), sub = cli_member(c->a, hop, "sub");
-		str_t name = cli_member(c->a, hop, "name");
-		printf("  %-16.*s %.*s%s%.*s\n", STR_ARG(role), STR_ARG(name.n ? name : sub), name.n ? "  " : "",
-			STR_ARG(name.n ? sub : STR("")));
+		str_t name = name_of(c, root, sub);
+		printf("  %-16.*s %.*s%s%.*s%s\n", STR_ARG(role), STR_ARG(name), name.n ? " (" : "", STR_ARG(sub),
+			name.n ? ")" : "");
+	}
+}
+
+/* Outcomes that came after the authority had closed the call as unknown. */
+static void late_print(cli_t *c, const json_t *root)
+{
+	for (const json_t *o = json_first(json_get(root, STR("late"))); o; o = json_next(o)) {
+		line(c, "reported late", o, "/record/status");
+		line(c, "  at index", o, "/index");
 	}
 }
 
@@ -61,7 +83,7 @@ static int explain(cli_t *c)
 	printf("call %s\n", c->args[0]);
 	line(c, "when", record, "/ts");
 	puts("who asked, and for whom");
-	chain_print(c, record);
+	chain_print(c, root, record);
 	line(c, "assurance", record, "/assurance");
 	line(c, "started by", record, "/direction/init");
 	line(c, "chosen by", record, "/direction/sel");
@@ -85,6 +107,7 @@ static int explain(cli_t *c)
 	line(c, "outcome", root, "/outcome/record/status");
 	line(c, "code", root, "/outcome/record/code");
 	line(c, "milliseconds", root, "/outcome/record/ms");
+	late_print(c, root);
 	line(c, "still open", root, "/open");
 	puts("proof");
 	line(c, "ledger index", root, "/index");

@@ -16,6 +16,8 @@ enum {
 	ADMIT_REFUSALS_REPORT_MS = 5000, /* gateway to authority; the record is by the minute */
 	ADMIT_SWEEP_MS = 1000, /* how often overdue attempts are looked for */
 	ADMIT_SWEEP_MAX = 256,
+	ADMIT_PURGE_MAX = 10000, /* spent ids forgotten per sweep: more than a second of full load spends */
+	ADMIT_PURGE_MARGIN_S = 60, /* clocks of agents and gateways against ours */
 	ADMIT_REFUSALS_MS = 60000,
 	ADMIT_CODES_MAX = 96, /* different error names counted per door */
 };

@@ -215,8 +215,11 @@ static err_t sweep_closure(store_txn_t *txn, void *self)
 {
 	admit_job_t *j = self;
 	store_attempt_t *list;
+	int64_t removed;
 	size_t n;
 
+	/* what was spent is remembered until no token or proof with it could still pass (oauth P56) */
+	TRY(store_used_purge(txn, j->now_us / 1000000 - ADMIT_PURGE_MARGIN_S, ADMIT_PURGE_MAX, &removed));
 	TRY(store_attempt_overdue(txn, j->a, j->now_us / 1000, ADMIT_SWEEP_MAX, &list, &n));
 	return close_unknown(j, txn, list, n);
 }
