@@ -31,7 +31,11 @@ err_t api_grant_create_prepare(api_call_t *c)
 {
 	grant_in_t *in = c->in;
 
-	TRY(delegation_grant_parse(c->a, in->document, &in->g, &c->diag));
+	err_t e = delegation_grant_parse(c->a, in->document, &in->g, &c->diag);
+	ENSURE(e != ERR_TYPE, api_say(c, ERR_VALUE, "document: v is not attorn-grant/1"));
+	if (e != OK) {
+		return c->diag.text[0] ? e : api_say(c, e, "document: not a grant in its canonical form");
+	}
 	ENSURE(ulid_is(in->g.id), api_say(c, ERR_VALUE, "id: a ULID"));
 	return OK;
 }

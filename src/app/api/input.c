@@ -175,7 +175,7 @@ err_t api_keys(api_call_t *c, size_t min, const api_key_t **out, size_t *out_n)
 	api_key_t *keys = arena_array(c->a, api_key_t, API_KEYS_MAX);
 	for (const json_t *j = json_first(list); j; j = json_next(j)) {
 		e = key_read(c, j, &keys[n]);
-		ENSURE(e == OK, api_say(c, e, "keys: element %zu is no public key of kind Ed25519 or P-256", n + 1));
+		ENSURE(e == OK, api_say(c, ERR_KEY, "keys: element %zu is no public key of kind Ed25519 or P-256", n + 1));
 		for (size_t i = 0; i < n; i++) {
 			ENSURE(!str_eq(keys[i].jkt, keys[n].jkt), api_say(c, ERR_DUPLICATE, "keys: one is repeated"));
 		}

@@ -1,0 +1,219 @@
+/* Reads: what is told, to whom, and the ledger through the API. */
+#include "bench.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+static told_t read_as(bench_t *b, const person_t *by, const char *path)
+{
+	return tell(b, &(ask_t){ .method = "GET", .path = path, .verb = "read", .by = by, .tcp = true });
+}
+
+/* On TCP every request is signed, and a signature is good for one request. */
+static void tcp_reads_are_signed(void **state)
+{
+	bench_t *b = *state;
+	static const char *const paths[] = { "/agents", "/users", "/roles", "/routes", "/secrets", "/policy", "/grants",
+		"/status", "/ledger/head", "/ledger/export" };
+
+	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+		ask_t ask = { .method = "GET", .path = paths[i], .tcp = true };
+		told_t t = tell(b, &ask);
+		assert_told(&t, 401, "login");
+		ask.verb = "read";
+		ask.by = bench_operator(b);
+		ask.nonce = fmt(b, "%020zuAA", 9000 + i);
+		t = tell(b, &ask);
+		assert_told(&t, 200, NULL);
+		t = tell(b, &ask);
+		assert_told(&t, 401, "replay");
+	}
+}
+
+/* Who may not administer sees what delegating takes, and themselves. */
+static void others_see_less(void **state)
+{
+	bench_t *b = *state;
+	person_t *dora = user_add(b, "dora", "[]");
+	told_t t;
+
+	route_add(b);
+	t = read_as(b, dora, "/routes/invoices");
+	assert_told(&t, 200, NULL);
+	assert_true(str_contains(t.text, STR("read_file")) && !str_contains(t.text, STR("/bin/cat")));
+	t = read_as(b, bench_operator(b), "/routes/invoices");
+	assert_true(str_contains(t.text, STR("/bin/cat")));
+	t = read_as(b, dora, "/users");
+	assert_told(&t, 200, NULL);
+	assert_true(str_contains(t.text, STR("dora")) && !str_contains(t.text, STR("operator")));
+	t = read_as(b, dora, "/users/operator");
+	assert_told(&t, 404, "not_found");
+	t = read_as(b, dora, "/secrets");
+	assert_told(&t, 403, "verb");
+	t = read_as(b, dora, "/roles");
+	assert_told(&t, 403, "verb");
+	t = read_as(b, dora, "/ledger/export");
+	assert_told(&t, 403, "verb");
+	t = read_as(b, dora, "/status");
+	assert_told(&t, 200, NULL);
+}
+
+/* A secret goes in and no door gives it back. */
+static void secrets_stay(void **state)
+{
+	bench_t *b = *state;
+	told_t t = sign(b, bench_operator(b), "secret.put", "PUT", "/secrets/canary", "{\"value\":\"canary-47110815\"}");
+
+	assert_told(&t, 200, NULL);
+	assert_false(str_contains(t.text, STR("47110815")));
+	t = get(b, "/secrets");
+	assert_true(str_contains(t.text, STR("canary")) && !str_contains(t.text, STR("47110815")));
+	t = get(b, "/ledger/export");
+	assert_false(str_contains(t.text, STR("47110815")));
+}
+
+static void lists_go_on(void **state)
+{
+	bench_t *b = *state;
+	told_t t;
+	size_t seen = 0;
+	const char *path = "/agents?limit=2";
+
+	for (int i = 0; i < 5; i++) {
+		(void)agent_add(b, fmt(b, "list-%d", i), "[]");
+	}
+	for (;;) {
+		t = get(b, path);
+		assert_told(&t, 200, NULL);
+		seen += json_count(json_get(t.json, STR("agents")));
+		if (json_is_null(json_get(t.json, STR("next")))) {
+			break;
+		}
+		path = fmt(b, "/agents?limit=2&after=%.*s", STR_ARG(text_at(&t, "/next")));
+	}
+	t = get(b, "/status");
+	assert_int_equal(seen, number_at(&t, "/counts/agents"));
+}
+
+static void head_wait(bench_t *b)
+{
+	for (int i = 0; i < 500; i++) {
+		told_t t = get(b, "/status");
+		if (number_at(&t, "/ledger/waiting") == 0) {
+			return;
+		}
+		(void)usleep(10000);
+	}
+	fail_msg("the sequencer stands still");
+}
+
+static err_t export_check(bench_t *b, str_t text, ledger_report_t *report)
+{
+	told_t t = get(b, "/ledger/head");
+	merkle_vkey_t vkey;
+	ledger_verifier_t *v;
+	str_t line;
+
+	assert_int_equal(merkle_vkey_parse(bench_arena(b), text_at(&t, "/vkey"), &vkey), OK);
+	v = ledger_verifier_new(&vkey);
+	text.n -= str_ends(text, STR("\n"));
+	while (str_split(&text, '\n', &line)) {
+		ledger_verifier_line(v, line);
+	}
+	err_t e = ledger_verifier_end(v, report);
+	ledger_verifier_free(v);
+	return e;
+}
+
+static void the_ledger(void **state)
+{
+	bench_t *b = *state;
+	ledger_report_t report;
+	told_t t;
+
+	for (int i = 0; i < 40; i++) {
+		t = sign(b, bench_operator(b), "role.put", "PUT", fmt(b, "/roles/many-%d", i), "{\"permissions\":[\"a:b\"]}");
+		assert_told(&t, 200, NULL);
+	}
+	str_t rid = text_at(&t, "/rid");
+	head_wait(b);
+	t = get(b, "/ledger/export");
+	assert_told(&t, 200, NULL);
+	assert_int_equal(export_check(b, t.text, &report), OK);
+	assert_true(report.whole && report.records >= 40);
+	t = get(b, "/ledger/export?from=3&to=9");
+	assert_int_equal(export_check(b, t.text, &report), OK);
+	assert_int_equal(report.records, 6);
+	t = get(b, "/ledger/export?from=100000");
+	assert_told(&t, 400, "value");
+	t = tell(b, &(ask_t){ .method = "POST", .path = "/ledger/verify" });
+	assert_told(&t, 200, NULL);
+	assert_true(str_contains(t.text, STR("\"ok\":true")));
+	t = get(b, fmt(b, "/explain/%.*s", STR_ARG(rid)));
+	assert_told(&t, 200, NULL);
+	assert_text(text_at(&t, "/record/verb"), "role.put");
+}
+
+/* Clients that go away or read slowly in the middle of an export hold nobody up. */
+static void *impatient(void *arg)
+{
+	told_t t = get(arg, "/ledger/export");
+
+	CHECK(t.status == 200 || t.status == 503);
+	return NULL;
+}
+
+static void exports_at_once(void **state)
+{
+	bench_t *b = *state;
+	pthread_t threads[4];
+
+	(void)threads;
+	for (int i = 0; i < 20; i++) {
+		(void)impatient(b);
+	}
+	told_t t = get(b, "/ledger/export");
+	assert_told(&t, 200, NULL);
+}
+
+/* A verb on TCP and its twin on the socket at the same time: both decided, none lost. */
+static void the_first_start(void **state)
+{
+	bench_t *b = *state;
+	told_t t = get(b, "/users/operator");
+
+	assert_text(text_at(&t, "/roles/0"), "admin");
+	assert_true(str_eq(text_at(&t, "/keys/0/jkt"), bench_operator(b)->jkt));
+	t = get(b, "/policy");
+	assert_text(text_at(&t, "/files/0/name"), "starter.cedar");
+	assert_true(records(b, "start") == 1 && records(b, "key") == 4);
+	t = get(b, "/roles");
+	assert_text(text_at(&t, "/roles/0/permissions/0"), "attorn:administer");
+}
+
+static int open_bench(void **state)
+{
+	*state = bench_open();
+	return 0;
+}
+
+static int close_bench(void **state)
+{
+	bench_close(*state);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_first_start),
+		cmocka_unit_test(tcp_reads_are_signed),
+		cmocka_unit_test(others_see_less),
+		cmocka_unit_test(secrets_stay),
+		cmocka_unit_test(lists_go_on),
+		cmocka_unit_test(the_ledger),
+		cmocka_unit_test(exports_at_once),
+	};
+
+	return cmocka_run_group_tests(tests, open_bench, close_bench);
+}
