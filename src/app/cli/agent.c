@@ -75,15 +75,11 @@ static int agent_state(cli_t *c)
 	return cli_state_set(c, cli_text(c, "/agents/%s/state", c->args[0]), "agent.state", c->args[1], c->args[0]);
 }
 
-static const cli_word_t words[] = {
-	{ "key", "NAME [--out FILE]", "make an Ed25519 key pair for an agent", "O", 1, 1, agent_key },
-	{ "register", "NAME --key FILE --owner USER --scope S...", "register an agent (signed)", "kKoceR", 1, 1, agent_register },
-	{ "state", "NAME active|quarantined|retired", "stop an agent, or let it go on (signed)", "", 2, 2, agent_state },
-	{ "list", "", "all agents", "", 0, 0, agent_list },
-	{ "show", "NAME", "one agent", "", 1, 1, agent_show },
+const cli_word_t cli_agent_words[] = {
+	{ "key", "NAME [--out FILE]", "make an Ed25519 key pair for an agent", "j" "O", 1, 1, agent_key },
+	{ "register", "NAME --key FILE --owner USER --scope S...", "register an agent (signed)", CLI_API "kKoceR", 1, 1, agent_register },
+	{ "state", "NAME active|quarantined|retired", "stop an agent, or let it go on (signed)", CLI_API, 2, 2, agent_state },
+	{ "list", "", "all agents", CLI_API, 0, 0, agent_list },
+	{ "show", "NAME", "one agent", CLI_API, 1, 1, agent_show },
+	{ 0 },
 };
-
-int cli_agent(int argc, char **argv)
-{
-	return cli_words_run("agent", words, ARRAY_LEN(words), argc, argv);
-}

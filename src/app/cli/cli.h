@@ -1,19 +1,41 @@
 /* cli.h: the verbs people type; one file per verb. A verb talks to the API and nothing else; offline
  * ones (ledger verify, user key) use pure and domain rooms and the ledger's verifier.
- * Exit codes: 0 done, 1 refused or not found (the answer is no), 2 usage, 3 cannot reach the authority,
- * 4 something on this machine (file, key, passphrase), 5 verification failed. */
+ * Owns: nothing. Threads: the caller's; attorn mcp has its own. Limits: limits.h.
+ * Exit codes: cli_exits of help.c. */
 #ifndef ATTORN_CLI_H
 #define ATTORN_CLI_H
 
 #include "pure/base/base.h"
 
+/* What the verbs that start something get. */
 typedef struct {
-	const char *name, *args, *help; /* one line each: the table is the help */
-	int (*run)(int argc, char **argv); /* argv[0] is the verb */
+	const char *dir, *passphrase_file, *operator_name;
+	uint16_t port;
+} cli_start_t;
+
+typedef struct cli cli_t;
+
+/* A row of a verb: `attorn agent register NAME`. word "": the verb itself, which then has one row. These
+ * tables are the parser, the help, the completion and the man page. */
+typedef struct {
+	const char *word, *args, *help; /* one line each */
+	const char *options; /* letters of the table in options.c */
+	size_t min_args, max_args;
+	int (*run)(cli_t *c); /* either this */
+	int (*start)(const cli_start_t *s); /* or this, for main's own */
+} cli_word_t;
+
+typedef struct {
+	const char *name, *help;
+	const cli_word_t *words; /* ends with a row whose help is NULL */
 } cli_verb_t;
 
-/* Ends with a row whose name is NULL. */
-extern const cli_verb_t cli_verbs[];
+/* Options of the verbs that start something. */
+#define CLI_START "dPwp"
+
+/* Finds the verb of argv[1] among `own` (main's, ends with a NULL name) and ours, and runs it; help and
+ * version too. The exit status of the process. crypto_init() must have been called. */
+int cli_main(const cli_verb_t *own, int argc, char **argv);
 
 /* Reads a passphrase: from `file` ("-": stdin, first line) or, when NULL, $ATTORN_PASSPHRASE_FILE, or
  * the terminal without echo (`twice`: asked again). ERR_IO with a text that names the fix. */

@@ -11,33 +11,57 @@
 
 enum { EXIT_DONE = 0, EXIT_NO = 1, EXIT_USAGE = 2, EXIT_AWAY = 3, EXIT_HERE = 4, EXIT_BAD_PROOF = 5 };
 
-/* Every option of every verb; a verb's row says which of them it takes. */
 typedef struct {
+	int status;
+	const char *meaning;
+} cli_exit_t;
+/* Ends with a row whose meaning is NULL. */
+extern const cli_exit_t cli_exits[];
+
+/* Every option of every verb; a verb's row says which of them it takes. */
+struct cli {
 	const char *dir, *url; /* where the authority is: a working directory, or its URL */
 	bool json;
 	const char *as, *user_key, *passphrase_file; /* who signs */
-	const char *key, *agent, *owner, *kind, *grant, *reason, *file, *out, *until, *expect;
-	const char *method, *data, *type, *issuer, *vkey, *state, *name;
-	uint64_t uses, depth, from, to;
+	const char *key, *agent, *owner, *kind, *grant, *reason, *file, *out, *until;
+	const char *data, *type, *issuer, *vkey, *operator_name;
+	uint64_t uses, depth, from, to, port;
 	bool has_to;
 	str_t scopes[CLI_LIST_MAX], roles[CLI_LIST_MAX], details[CLI_LIST_MAX];
 	size_t n_scopes, n_roles, n_details;
 	const char *args[CLI_ARGS_MAX]; /* positional, the verb and its word not counted */
 	size_t n_args;
 	arena_t *a; /* for the whole run */
-} cli_t;
+};
 
-/* A sub-command: `attorn agent register NAME`. word NULL: the verb itself. `options` lists the letters of
- * cli.c's table that it takes besides the common ones. */
+/* Options of the rows that speak to the authority as a person, and as an agent. */
+#define CLI_API "djusFP"
+#define CLI_AGENT "djikag"
+
+/* --- the tables (options.c, words.c, help.c) --------------------------------------------------------- */
+
 typedef struct {
-	const char *word, *args, *help;
-	const char *options;
-	size_t min_args, max_args;
-	int (*run)(cli_t *c);
-} cli_word_t;
+	char letter; /* how rows name it */
+	const char *name, *arg, *help; /* arg NULL: a flag */
+	size_t offset; /* of its const char * in cli_t; 0: a number, a list or a flag */
+} cli_option_t;
+/* Ends with a row whose name is NULL. */
+extern const cli_option_t cli_options[];
+const cli_option_t *cli_option(char letter); /* NULL: none */
 
-/* Parses argv against the words of a verb and runs one. */
-int cli_words_run(const char *verb, const cli_word_t *words, size_t n, int argc, char **argv);
+/* Takes one value. A text for a person when it cannot be, else NULL. */
+const char *cli_option_set(cli_t *c, const cli_option_t *o, const char *value);
+
+/* Parses argv[1..] against the rows of a verb and runs one; argv[0] is the verb. */
+int cli_words_run(const cli_verb_t *verb, int argc, char **argv);
+/* The same without running: an exit status, and the row. For tests too. */
+int cli_words_parse(cli_t *c, const cli_verb_t *verb, int argc, char **argv, const cli_word_t **out_word);
+
+void cli_help(const cli_verb_t *own);
+void cli_help_verb(const cli_verb_t *verb);
+void cli_man(const cli_verb_t *own);
+/* "key|add|roles": the words of a verb, or the arguments of its one row. */
+str_t cli_verb_args(arena_t *a, const cli_verb_t *verb);
 
 /* --- the API --------------------------------------------------------------------------------------- */
 

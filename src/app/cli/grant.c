@@ -254,14 +254,10 @@ static int grant_show(cli_t *c)
 	return EXIT_DONE;
 }
 
-static const cli_word_t words[] = {
-	{ "create", "--agent A --allow RULE... --uses N --for 1h", "lend authority; you sign what you see", "aAUtec", 0, 0, grant_create },
-	{ "revoke", "ID [--reason TEXT]", "end a grant and all below it", "r", 1, 1, grant_revoke },
-	{ "list", "", "all grants", "", 0, 0, grant_list },
-	{ "show", "ID", "one grant, as its user saw it", "", 1, 1, grant_show },
+const cli_word_t cli_grant_words[] = {
+	{ "create", "--agent A --allow RULE... --uses N --for 1h", "lend authority; you sign what you see", CLI_API "aAUtec", 0, 0, grant_create },
+	{ "revoke", "ID [--reason TEXT]", "end a grant and all below it", CLI_API "r", 1, 1, grant_revoke },
+	{ "list", "", "all grants", CLI_API, 0, 0, grant_list },
+	{ "show", "ID", "one grant, as its user saw it", CLI_API, 1, 1, grant_show },
+	{ 0 },
 };
-
-int cli_grant(int argc, char **argv)
-{
-	return cli_words_run("grant", words, ARRAY_LEN(words), argc, argv);
-}

@@ -342,11 +342,7 @@ static int mcp(cli_t *c)
 	return shim_end(&m);
 }
 
-static const cli_word_t words[] = {
-	{ "", "ROUTE --agent A --key FILE --grant ID", "speak MCP on stdio for an agent", "kagi", 1, 1, mcp },
+const cli_word_t cli_mcp_words[] = {
+	{ "", "ROUTE [--grant ID]", "speak MCP on stdio for an agent", CLI_AGENT, 1, 1, mcp },
+	{ 0 },
 };
-
-int cli_mcp(int argc, char **argv)
-{
-	return cli_words_run("mcp", words, ARRAY_LEN(words), argc, argv);
-}

@@ -128,19 +128,15 @@ static int user_show(cli_t *c)
 	return cli_show(c, str_of(cli_text(c, "/users/%s", c->args[0])));
 }
 
-static const cli_word_t user_words[] = {
-	{ "key", "NAME [--out FILE]", "make a user key sealed by a passphrase", "O", 1, 1, user_key },
-	{ "add", "NAME --key FILE --role R...", "enrol a user (signed)", "kR", 1, 1, user_add },
-	{ "roles", "NAME --role R...", "replace a user's roles (signed)", "R", 1, 1, user_roles },
-	{ "state", "NAME active|disabled", "enable (signed) or disable a user", "", 2, 2, user_state },
-	{ "list", "", "all users", "", 0, 0, user_list },
-	{ "show", "NAME", "one user", "", 1, 1, user_show },
+const cli_word_t cli_user_words[] = {
+	{ "key", "NAME [--out FILE]", "make a user key sealed by a passphrase", "jP" "O", 1, 1, user_key },
+	{ "add", "NAME --key FILE --role R...", "enrol a user (signed)", CLI_API "kR", 1, 1, user_add },
+	{ "roles", "NAME --role R...", "replace a user's roles (signed)", CLI_API "R", 1, 1, user_roles },
+	{ "state", "NAME active|disabled", "enable (signed) or disable a user", CLI_API, 2, 2, user_state },
+	{ "list", "", "all users", CLI_API, 0, 0, user_list },
+	{ "show", "NAME", "one user", CLI_API, 1, 1, user_show },
+	{ 0 },
 };
-
-int cli_user(int argc, char **argv)
-{
-	return cli_words_run("user", user_words, ARRAY_LEN(user_words), argc, argv);
-}
 
 /* --- role ------------------------------------------------------------------------------------------------ */
 
@@ -164,12 +160,8 @@ static int role_list(cli_t *c)
 	return cli_list(c, STR("/roles"), "roles", columns, ARRAY_LEN(columns));
 }
 
-static const cli_word_t role_words[] = {
-	{ "put", "NAME --scope RESOURCE:ACTION...", "make or replace a role (signed)", "c", 1, 1, role_put },
-	{ "list", "", "all roles", "", 0, 0, role_list },
+const cli_word_t cli_role_words[] = {
+	{ "put", "NAME --scope RESOURCE:ACTION...", "make or replace a role (signed)", CLI_API "c", 1, 1, role_put },
+	{ "list", "", "all roles", CLI_API, 0, 0, role_list },
+	{ 0 },
 };
-
-int cli_role(int argc, char **argv)
-{
-	return cli_words_run("role", role_words, ARRAY_LEN(role_words), argc, argv);
-}

@@ -104,13 +104,9 @@ static int policy_show(cli_t *c)
 	return EXIT_DONE;
 }
 
-static const cli_word_t words[] = {
-	{ "push", "DIR", "put the .cedar files of a directory in force (signed)", "", 1, 1, policy_push },
-	{ "check", "DIR", "would they load?", "", 1, 1, policy_check },
-	{ "show", "", "the rules in force", "", 0, 0, policy_show },
+const cli_word_t cli_policy_words[] = {
+	{ "push", "DIR", "put the .cedar files of a directory in force (signed)", CLI_API, 1, 1, policy_push },
+	{ "check", "DIR", "would they load?", CLI_API, 1, 1, policy_check },
+	{ "show", "", "the rules in force", CLI_API, 0, 0, policy_show },
+	{ 0 },
 };
-
-int cli_policy(int argc, char **argv)
-{
-	return cli_words_run("policy", words, ARRAY_LEN(words), argc, argv);
-}

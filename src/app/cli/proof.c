@@ -10,14 +10,10 @@ static int status_show(cli_t *c)
 	return cli_show(c, STR("/status"));
 }
 
-static const cli_word_t status_words[] = {
-	{ "", "", "is it up, and what does it hold", "", 0, 0, status_show },
+const cli_word_t cli_status_words[] = {
+	{ "", "", "is it up, and what does it hold", CLI_API, 0, 0, status_show },
+	{ 0 },
 };
-
-int cli_status(int argc, char **argv)
-{
-	return cli_words_run("status", status_words, ARRAY_LEN(status_words), argc, argv);
-}
 
 /* --- explain ---------------------------------------------------------------------------------------------- */
 
@@ -115,14 +111,10 @@ static int explain(cli_t *c)
 	return EXIT_DONE;
 }
 
-static const cli_word_t explain_words[] = {
-	{ "", "CALL", "who asked, which agent, on whose authority, by which rule, what happened", "", 1, 1, explain },
+const cli_word_t cli_explain_words[] = {
+	{ "", "CALL", "who asked, which agent, on whose authority, by which rule, what happened", CLI_API, 1, 1, explain },
+	{ 0 },
 };
-
-int cli_explain(int argc, char **argv)
-{
-	return cli_words_run("explain", explain_words, ARRAY_LEN(explain_words), argc, argv);
-}
 
 /* --- ledger ---------------------------------------------------------------------------------------------- */
 
@@ -231,13 +223,9 @@ static int ledger_verify(cli_t *c)
 	return status ? status : verify_file(c, text, vkey);
 }
 
-static const cli_word_t ledger_words[] = {
-	{ "head", "", "the signed head and the key that verifies it", "", 0, 0, ledger_head },
-	{ "export", "[--from N] [--to N] [--out FILE]", "records as JSON lines, with the signed head", "bEO", 0, 0, ledger_export },
-	{ "verify", "[--file EXPORT --vkey KEY]", "PASS, or the first bad record; offline with --file", "fv", 0, 0, ledger_verify },
+const cli_word_t cli_ledger_words[] = {
+	{ "head", "", "the signed head and the key that verifies it", CLI_API, 0, 0, ledger_head },
+	{ "export", "[--from N] [--to N] [--out FILE]", "records as JSON lines, with the signed head", CLI_API "bEO", 0, 0, ledger_export },
+	{ "verify", "[--file EXPORT --vkey KEY]", "PASS, or the first bad record; offline with --file", CLI_API "fv", 0, 0, ledger_verify },
+	{ 0 },
 };
-
-int cli_ledger(int argc, char **argv)
-{
-	return cli_words_run("ledger", ledger_words, ARRAY_LEN(ledger_words), argc, argv);
-}

@@ -18,6 +18,12 @@ static int refused(const char *what, err_t e, const diag_t *diag)
 	return cli_fail_err(err_info(e)->cls == CLASS_UNAVAILABLE ? EXIT_AWAY : EXIT_NO, what, e, diag);
 }
 
+static int token_print(cli_t *c, str_t token)
+{
+	cli_print(c->json ? arena_cat(c->a, STR("{\"access_token\":\""), token, STR("\",\"token_type\":\"DPoP\"}")) : token);
+	return EXIT_DONE;
+}
+
 static int token_get(cli_t *c)
 {
 	agent_t g;
@@ -33,8 +39,7 @@ static int token_get(cli_t *c)
 	if (e != OK) {
 		return refused("no token", e, &diag);
 	}
-	cli_print(token);
-	return EXIT_DONE;
+	return token_print(c, token);
 }
 
 static int arguments(cli_t *c, const json_t **out)
@@ -74,8 +79,7 @@ static int token_capability(cli_t *c)
 	if (e != OK) {
 		return refused("no capability", e, &diag);
 	}
-	cli_print(token);
-	return EXIT_DONE;
+	return token_print(c, token);
 }
 
 /* The token is read from a file or stdin: arguments are visible to everybody on the machine. */
@@ -115,17 +119,13 @@ static int token_revoke(cli_t *c)
 	return status ? status : cli_done(c, &response, "revoked");
 }
 
-static const cli_word_t token_words[] = {
-	{ "get", "ROUTE", "print a delegated token", "kagi", 1, 1, token_get },
-	{ "capability", "ROUTE TOOL [--data JSON]", "print a capability for one call", "kagiD", 2, 2, token_capability },
-	{ "introspect", "ROUTE < TOKEN", "what the authority says of a token", "kagif", 1, 1, token_introspect },
-	{ "revoke", "ROUTE < TOKEN", "end one token", "kagif", 1, 1, token_revoke },
+const cli_word_t cli_token_words[] = {
+	{ "get", "ROUTE", "print a delegated token", CLI_AGENT, 1, 1, token_get },
+	{ "capability", "ROUTE TOOL [--data JSON]", "print a capability for one call", CLI_AGENT "D", 2, 2, token_capability },
+	{ "introspect", "ROUTE < TOKEN", "what the authority says of a token", CLI_AGENT "f", 1, 1, token_introspect },
+	{ "revoke", "ROUTE < TOKEN", "end one token", CLI_AGENT "f", 1, 1, token_revoke },
+	{ 0 },
 };
-
-int cli_token(int argc, char **argv)
-{
-	return cli_words_run("token", token_words, ARRAY_LEN(token_words), argc, argv);
-}
 
 /* --- http ------------------------------------------------------------------------------------------------ */
 
@@ -196,11 +196,7 @@ static int http_call(cli_t *c)
 	return response.status >= 200 && response.status < 300 ? EXIT_DONE : EXIT_NO;
 }
 
-static const cli_word_t http_words[] = {
-	{ "", "ROUTE METHOD PATH [--data JSON]", "one governed call to an HTTP API", "kagiDT", 3, 3, http_call },
+const cli_word_t cli_http_words[] = {
+	{ "", "ROUTE METHOD PATH [--data JSON]", "one governed call to an HTTP API", CLI_AGENT "DT", 3, 3, http_call },
+	{ 0 },
 };
-
-int cli_http(int argc, char **argv)
-{
-	return cli_words_run("http", http_words, ARRAY_LEN(http_words), argc, argv);
-}

@@ -38,17 +38,13 @@ static int route_show(cli_t *c)
 	return cli_show(c, str_of(cli_text(c, "/routes/%s", c->args[0])));
 }
 
-static const cli_word_t route_words[] = {
-	{ "put", "NAME --file FILE", "make or replace a route (signed)", "f", 1, 1, route_put },
-	{ "remove", "NAME", "remove a route", "", 1, 1, route_remove },
-	{ "list", "", "all routes", "", 0, 0, route_list },
-	{ "show", "NAME", "one route", "", 1, 1, route_show },
+const cli_word_t cli_route_words[] = {
+	{ "put", "NAME --file FILE", "make or replace a route (signed)", CLI_API "f", 1, 1, route_put },
+	{ "remove", "NAME", "remove a route", CLI_API, 1, 1, route_remove },
+	{ "list", "", "all routes", CLI_API, 0, 0, route_list },
+	{ "show", "NAME", "one route", CLI_API, 1, 1, route_show },
+	{ 0 },
 };
-
-int cli_route(int argc, char **argv)
-{
-	return cli_words_run("route", route_words, ARRAY_LEN(route_words), argc, argv);
-}
 
 /* --- secret --------------------------------------------------------------------------------------------- */
 
@@ -88,13 +84,9 @@ static int secret_list(cli_t *c)
 	return cli_list(c, STR("/secrets"), "secrets", columns, ARRAY_LEN(columns));
 }
 
-static const cli_word_t secret_words[] = {
-	{ "put", "NAME --file FILE", "seal an upstream credential (signed)", "f", 1, 1, secret_put },
-	{ "remove", "NAME", "remove it", "", 1, 1, secret_remove },
-	{ "list", "", "names only", "", 0, 0, secret_list },
+const cli_word_t cli_secret_words[] = {
+	{ "put", "NAME --file FILE", "seal an upstream credential (signed)", CLI_API "f", 1, 1, secret_put },
+	{ "remove", "NAME", "remove it", CLI_API, 1, 1, secret_remove },
+	{ "list", "", "names only", CLI_API, 0, 0, secret_list },
+	{ 0 },
 };
-
-int cli_secret(int argc, char **argv)
-{
-	return cli_words_run("secret", secret_words, ARRAY_LEN(secret_words), argc, argv);
-}

@@ -4,20 +4,21 @@
 
 #include "app/cli/cli_int.h"
 
-int cli_status(int argc, char **argv);
-int cli_user(int argc, char **argv);
-int cli_role(int argc, char **argv);
-int cli_agent(int argc, char **argv);
-int cli_route(int argc, char **argv);
-int cli_secret(int argc, char **argv);
-int cli_policy(int argc, char **argv);
-int cli_grant(int argc, char **argv);
-int cli_token(int argc, char **argv);
-int cli_mcp(int argc, char **argv);
-int cli_http(int argc, char **argv);
-int cli_explain(int argc, char **argv);
-int cli_ledger(int argc, char **argv);
-int cli_completion(int argc, char **argv);
+extern const cli_verb_t cli_verbs[]; /* ends with a row whose name is NULL */
+extern const cli_word_t cli_status_words[];
+extern const cli_word_t cli_user_words[];
+extern const cli_word_t cli_role_words[];
+extern const cli_word_t cli_agent_words[];
+extern const cli_word_t cli_route_words[];
+extern const cli_word_t cli_secret_words[];
+extern const cli_word_t cli_policy_words[];
+extern const cli_word_t cli_grant_words[];
+extern const cli_word_t cli_token_words[];
+extern const cli_word_t cli_mcp_words[];
+extern const cli_word_t cli_http_words[];
+extern const cli_word_t cli_explain_words[];
+extern const cli_word_t cli_ledger_words[];
+extern const cli_word_t cli_completion_words[];
 
 /* Reads a public key in any of our forms as JWK text. */
 int cli_public_key(cli_t *c, const char *path, str_t *out_jwk);

@@ -1,236 +1,180 @@
-/* words.c: one table of options for all verbs (argp), and the choice of a verb's word. */
+/* words.c: from a command line to a row of a verb (argp). */
 #include <argp.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "app/cli/cli_int.h"
 
-/* Options every verb takes. */
-static const char common[] = "djusFP";
-
-static const struct argp_option all_options[] = {
-	{ "dir", 'd', "DIR", 0, "working directory of attorn (default: $ATTORN_DIR, else the current one)", 0 },
-	{ "url", 'u', "URL", 0, "talk to an authority by its URL; every request is then signed", 0 },
-	{ "json", 'j', NULL, 0, "print the answer as JSON", 0 },
-	{ "as", 's', "USER", 0, "sign as this user (default: $ATTORN_USER, else operator)", 0 },
-	{ "user-key", 'F', "FILE", 0, "the user's key (default: keys/USER.key in the working directory)", 0 },
-	{ "passphrase-file", 'P', "FILE", 0, "read the key's passphrase from FILE, - is stdin (default: ask)", 0 },
-	{ "key", 'k', "FILE", 0, "a key file", 1 },
-	{ "agent", 'a', "NAME", 0, "the agent", 1 },
-	{ "owner", 'o', "USER", 0, "the user who answers for the agent", 1 },
-	{ "kind", 'K', "KIND", 0, "delegated (acts for a user) or autonomous", 1 },
-	{ "grant", 'g', "ID", 0, "the grant", 1 },
-	{ "reason", 'r', "TEXT", 0, "why", 1 },
-	{ "file", 'f', "FILE", 0, "read from FILE, - is stdin", 1 },
-	{ "out", 'O', "FILE", 0, "write to FILE", 1 },
-	{ "for", 't', "TIME", 0, "how long: 30m, 1h, 7d", 1 },
-	{ "expect", 'x', "HASH", 0, "what it must be", 1 },
-	{ "data", 'D', "TEXT", 0, "request body; @FILE reads a file", 1 },
-	{ "type", 'T', "TYPE", 0, "content type of the body (default application/json)", 1 },
-	{ "issuer", 'i', "URL", 0, "the authority's issuer URL (default: $ATTORN_ISSUER, else asked of --dir)", 1 },
-	{ "vkey", 'v', "KEY", 0, "the ledger's verifier key", 1 },
-	{ "state", 'S', "STATE", 0, "state to filter by", 1 },
-	{ "name", 'n', "NAME", 0, "a name", 1 },
-	{ "uses", 'U', "N", 0, "how many calls", 1 },
-	{ "depth", 'e', "N", 0, "how many agents deep (1: the agent itself)", 1 },
-	{ "from", 'b', "N", 0, "first index", 1 },
-	{ "to", 'E', "N", 0, "index behind the last", 1 },
-	{ "scope", 'c', "SCOPE", 0, "a permission, RESOURCE:ACTION; may be repeated", 1 },
-	{ "role", 'R', "ROLE", 0, "a role; may be repeated", 1 },
-	{ "allow", 'A', "RULE", 0, "what the grant allows; may be repeated (see: attorn grant --help)", 1 },
-	{ 0 },
+enum {
+	OPTIONS_MAX = 64,
+	LONG_ONLY = 0x100, /* argp's key of an option without a short form */
+	HELP_KEY = LONG_ONLY | '?',
 };
 
 typedef struct {
 	cli_t *c;
-	const cli_word_t *words, *word;
-	size_t n_words;
-	const char *verb;
-	bool used[128]; /* options given, by letter */
+	const cli_verb_t *verb;
+	const cli_word_t *word;
+	char used[OPTIONS_MAX]; /* letters given, in order */
+	size_t n_used;
+	bool help;
+	int status; /* what went wrong, and was said */
 } parse_t;
 
-static error_t list_add(struct argp_state *state, str_t *list, size_t *n, char *arg)
+static int parse_fail(parse_t *p, const char *what, const char *why)
 {
-	if (*n == CLI_LIST_MAX) {
-		argp_error(state, "more than %d of one option", CLI_LIST_MAX);
-	}
-	list[(*n)++] = str_of(arg);
-	return 0;
-}
+	AUTO(arena_free) arena_t *a = arena_open();
 
-static error_t number(struct argp_state *state, char *arg, uint64_t *out)
-{
-	if (str_to_u64(str_of(arg), JSON_SAFE_INT_MAX, out) != OK) {
-		argp_error(state, "not a number: %s", arg);
-	}
-	return 0;
-}
-
-/* Options with a text value: letter -> place. */
-static const char **text_option(cli_t *c, int key)
-{
-	switch (key) {
-	case 'd': return &c->dir;
-	case 'u': return &c->url;
-	case 's': return &c->as;
-	case 'F': return &c->user_key;
-	case 'P': return &c->passphrase_file;
-	case 'k': return &c->key;
-	case 'a': return &c->agent;
-	case 'o': return &c->owner;
-	case 'K': return &c->kind;
-	case 'g': return &c->grant;
-	case 'r': return &c->reason;
-	case 'f': return &c->file;
-	case 'O': return &c->out;
-	case 't': return &c->until;
-	case 'x': return &c->expect;
-	case 'D': return &c->data;
-	case 'T': return &c->type;
-	case 'i': return &c->issuer;
-	case 'v': return &c->vkey;
-	case 'S': return &c->state;
-	case 'n': return &c->name;
-	default: return NULL;
-	}
-}
-
-static error_t other_option(struct argp_state *state, cli_t *c, int key, char *arg)
-{
-	switch (key) {
-	case 'j':
-		c->json = true;
-		return 0;
-	case 'U':
-		return number(state, arg, &c->uses);
-	case 'e':
-		return number(state, arg, &c->depth);
-	case 'b':
-		return number(state, arg, &c->from);
-	case 'E':
-		c->has_to = true;
-		return number(state, arg, &c->to);
-	case 'c':
-		return list_add(state, c->scopes, &c->n_scopes, arg);
-	case 'R':
-		return list_add(state, c->roles, &c->n_roles, arg);
-	case 'A':
-		return list_add(state, c->details, &c->n_details, arg);
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
+	p->status = cli_fail(EXIT_USAGE, "%.*s: %s; see: attorn help %s", STR_ARG(cli_safe(a, str_of(what))), why,
+		p->verb->name);
+	return EINVAL;
 }
 
 /* The first bare word chooses the row of a verb that has several; the rest are its arguments. */
-static error_t bare_word(struct argp_state *state, parse_t *p, char *arg)
+static int bare_word(parse_t *p, const char *arg)
 {
-	if (!p->word) {
-		for (size_t i = 0; i < p->n_words; i++) {
-			if (strcmp(p->words[i].word, arg) == 0) {
-				p->word = &p->words[i];
-				return 0;
-			}
+	for (const cli_word_t *w = p->verb->words; !p->word && w->help; w++) {
+		if (strcmp(w->word, arg) == 0) {
+			p->word = w;
+			return 0;
 		}
-		argp_error(state, "attorn %s has no word \"%s\"", p->verb, arg);
+	}
+	if (!p->word) {
+		return parse_fail(p, arg, "no such word");
 	}
 	if (p->c->n_args == CLI_ARGS_MAX) {
-		argp_error(state, "too many arguments");
+		return parse_fail(p, arg, "too many arguments");
 	}
 	p->c->args[p->c->n_args++] = arg;
 	return 0;
 }
 
-static error_t parse_option(int key, char *arg, struct argp_state *state)
+static error_t on_key(int key, char *arg, struct argp_state *state)
 {
 	parse_t *p = state->input;
+	const cli_option_t *o = key > 0 ? cli_option((char)(key & 0x7f)) : NULL;
 
 	if (key == ARGP_KEY_ARG) {
-		return bare_word(state, p, arg);
+		return bare_word(p, arg);
 	}
-	if (key > ' ' && key < 127) {
-		p->used[key] = true;
-	}
-	const char **text = text_option(p->c, key);
-	if (text) {
-		*text = arg;
+	if (key == HELP_KEY) {
+		p->help = true;
 		return 0;
 	}
-	return other_option(state, p->c, key, arg);
+	if (!o || (key & ~0x7f & ~LONG_ONLY)) {
+		return ARGP_ERR_UNKNOWN;
+	}
+	if (p->n_used < OPTIONS_MAX) {
+		p->used[p->n_used++] = o->letter;
+	}
+	const char *why = cli_option_set(p->c, o, arg);
+	return why ? parse_fail(p, arg, why) : 0;
+}
+
+static void options_fill(struct argp_option out[OPTIONS_MAX])
+{
+	size_t n = 0;
+
+	for (const cli_option_t *o = cli_options; o->name; o++) {
+		bool is_short = o->letter == 'd' || o->letter == 'j';
+		out[n++] = (struct argp_option){ .name = o->name, .key = o->letter | (is_short ? 0 : LONG_ONLY), .arg = o->arg };
+	}
+	out[n++] = (struct argp_option){ .name = "help", .key = HELP_KEY };
+	out[n++] = (struct argp_option){ .name = "usage", .key = HELP_KEY };
+	out[n] = (struct argp_option){ 0 };
+	CHECK(n < OPTIONS_MAX);
 }
 
 /* What was given against what the chosen row takes. */
 static int options_check(const parse_t *p)
 {
-	for (const struct argp_option *o = all_options; o->name; o++) {
-		if (p->used[o->key] && !strchr(common, o->key) && !strchr(p->word->options, o->key)) {
-			fprintf(stderr, "attorn: %s %s takes no --%s\n", p->verb, p->word->word, o->name);
-			return EXIT_USAGE;
+	for (size_t i = 0; i < p->n_used; i++) {
+		if (!strchr(p->word->options, p->used[i])) {
+			return cli_fail(EXIT_USAGE, "%s %s takes no --%s; see: attorn help %s", p->verb->name, p->word->word,
+				cli_option(p->used[i])->name, p->verb->name);
 		}
 	}
 	return EXIT_DONE;
 }
 
-static char *usage_text(const parse_t *p)
+static int word_check(const parse_t *p)
 {
-	buf_t b;
+	const cli_word_t *w = p->word;
 
-	buf_init(&b, CLI_FILE_BYTES_MAX);
-	for (size_t i = 0; i < p->n_words; i++) {
-		const cli_word_t *w = &p->words[i];
-		buf_printf(&b, "  attorn %s %-10s %-34s %s\n", p->verb, w->word, w->args, w->help);
+	if (!w) {
+		return cli_fail(EXIT_USAGE, "attorn %s needs a word; see: attorn help %s", p->verb->name, p->verb->name);
 	}
-	buf_byte(&b, '\0');
-	return b.p;
+	if (p->c->n_args < w->min_args || p->c->n_args > w->max_args) {
+		return cli_fail(EXIT_USAGE, "usage: attorn %s %s%s%s", p->verb->name, w->word, w->word[0] ? " " : "", w->args);
+	}
+	return options_check(p);
 }
 
-static int run_word(parse_t *p)
+int cli_words_parse(cli_t *c, const cli_verb_t *verb, int argc, char **argv, const cli_word_t **out_word)
 {
-	cli_t *c = p->c;
+	struct argp_option options[OPTIONS_MAX];
+	struct argp argp = { .options = options, .parser = on_key };
+	parse_t p = { .c = c, .verb = verb };
 
-	if (c->n_args < p->word->min_args || c->n_args > p->word->max_args) {
-		fprintf(stderr, "attorn: usage: attorn %s %s %s\n", p->verb, p->word->word, p->word->args);
-		return EXIT_USAGE;
+	options_fill(options);
+	if (verb->words[0].word[0] == '\0') {
+		p.word = &verb->words[0];
 	}
-	c->dir = c->dir ? c->dir : getenv("ATTORN_DIR");
+	error_t e = argp_parse(&argp, argc, argv, ARGP_NO_EXIT | ARGP_NO_HELP, NULL, &p);
+	if (e || p.status) {
+		return p.status ? p.status : cli_fail(EXIT_USAGE, "see: attorn help %s", verb->name); /* argp said why */
+	}
+	*out_word = p.word;
+	if (p.help) {
+		*out_word = NULL;
+		return EXIT_DONE;
+	}
+	return word_check(&p);
+}
+
+static const char *or_env(const char *given, const char *name)
+{
+	return given ? given : getenv(name);
+}
+
+/* Only names and places come from the environment, never a secret. */
+static void defaults(cli_t *c)
+{
+	c->dir = or_env(c->dir, "ATTORN_DIR");
 	c->dir = c->dir ? c->dir : ".";
-	c->as = c->as ? c->as : getenv("ATTORN_USER");
+	c->as = or_env(c->as, "ATTORN_USER");
 	c->as = c->as ? c->as : "operator";
-	c->issuer = c->issuer ? c->issuer : getenv("ATTORN_ISSUER");
-	c->agent = c->agent ? c->agent : getenv("ATTORN_AGENT");
-	c->grant = c->grant ? c->grant : getenv("ATTORN_GRANT");
-	return p->word->run(c);
+	c->issuer = or_env(c->issuer, "ATTORN_ISSUER");
+	c->agent = or_env(c->agent, "ATTORN_AGENT");
+	c->grant = or_env(c->grant, "ATTORN_GRANT");
+	c->operator_name = c->operator_name ? c->operator_name : "operator";
 }
 
-int cli_words_run(const char *verb, const cli_word_t *words, size_t n, int argc, char **argv)
+static int row_run(cli_t *c, const cli_word_t *word)
 {
-	if (crypto_init() != OK) {
-		return cli_fail(EXIT_HERE, "the cryptographic libraries do not start");
-	}
+	cli_start_t start = { c->dir, c->passphrase_file, c->operator_name, (uint16_t)c->port };
+
+	return word->start ? word->start(&start) : word->run(c);
+}
+
+int cli_words_run(const cli_verb_t *verb, int argc, char **argv)
+{
 	cli_t *c = heap_new(cli_t);
-	parse_t p = { .c = c, .words = words, .n_words = n, .verb = verb };
+	const cli_word_t *word = NULL;
 	char name[64];
 
 	c->a = arena_new_capped(CLI_ARENA_BYTES_MAX);
-	if (n == 1 && words[0].word[0] == '\0') {
-		p.word = &words[0];
+	snprintf(name, sizeof(name), "attorn %s", verb->name);
+	argv[0] = name; /* argp's messages begin with it */
+	int status = cli_words_parse(c, verb, argc, argv, &word);
+	if (status == EXIT_DONE && !word) {
+		cli_help_verb(verb);
+	} else if (status == EXIT_DONE) {
+		defaults(c);
+		status = row_run(c, word);
 	}
-	char *usage = usage_text(&p);
-	char *doc = heap_alloc(strlen(usage) + 2);
-	snprintf(doc, strlen(usage) + 2, "\n%s", usage);
-	struct argp argp = { all_options, parse_option, p.word ? p.word->args : "WORD ...", doc, NULL, NULL, NULL };
-	snprintf(name, sizeof(name), "attorn %s", verb);
-	argv[0] = name;
-	argp_err_exit_status = EXIT_USAGE;
-	argp_parse(&argp, argc, argv, 0, NULL, &p);
-	if (!p.word) {
-		fprintf(stderr, "usage:\n%s", usage);
-		return EXIT_USAGE;
-	}
-	int status = options_check(&p);
-	status = status ? status : run_word(&p);
 	arena_free(c->a); /* wiped: it may have held tokens */
 	heap_free(c);
-	heap_free(usage);
-	heap_free(doc);
 	return status;
 }

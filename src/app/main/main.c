@@ -1,15 +1,11 @@
-/* main.c: attorn VERB: one table, whose rows are also the help. */
-#include <argp.h>
+/* main.c: the verbs that start something; all others are cli's. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "app/cli/cli.h"
 #include "app/main/main_int.h"
 #include "domain/policy/policy.h"
 #include "pure/crypto/crypto.h"
-
-const char *argp_program_version = "attorn " ATTORN_VERSION;
 
 void complain(const char *file, const diag_t *diag, err_t e)
 {
@@ -31,70 +27,18 @@ void complain(const char *file, const diag_t *diag, err_t e)
 /* --- up, init, authority, gateway ------------------------------------------------------------------------ */
 
 typedef struct {
-	const char *dir, *passphrase_file, *operator_name;
-	uint16_t port;
-} start_args_t;
-
-static const struct argp_option start_options[] = {
-	{ "dir", 'd', "DIR", 0, "working directory (default: $ATTORN_DIR, else the current one)", 0 },
-	{ "passphrase-file", 'p', "FILE", 0, "first start: read the operator's passphrase from FILE (- is stdin)", 0 },
-	{ "operator", 'o', "NAME", 0, "first start: name of the first user (default: operator)", 0 },
-	{ "port", 'P', "N", 0, "first start: authority on port N, gateway on N+1 (default: 7480)", 0 },
-	{ 0 },
-};
-
-static void port_set(start_args_t *args, const char *text, struct argp_state *state)
-{
-	uint64_t port;
-
-	if (str_to_u64(str_of(text), UINT16_MAX - 1, &port) != OK || port == 0) {
-		argp_error(state, "--port: not a port: %s", text);
-	}
-	args->port = (uint16_t)port;
-}
-
-static error_t start_option(int key, char *arg, struct argp_state *state)
-{
-	start_args_t *args = state->input;
-
-	switch (key) {
-	case 'd':
-		args->dir = arg;
-		return 0;
-	case 'p':
-		args->passphrase_file = arg;
-		return 0;
-	case 'o':
-		args->operator_name = arg;
-		return 0;
-	case 'P':
-		port_set(args, arg, state);
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
-static const struct argp start_argp = { start_options, start_option, NULL,
-	"Starts attorn in a working directory; the first start makes it.", NULL, NULL, NULL };
-
-typedef struct {
-	start_args_t args;
+	cli_start_t args;
 	config_paths_t paths;
 	config_t config;
 } started_t;
 
-/* Arguments, paths, libraries: what every process of ours does first. 0, or an exit status. */
-static int start_common(int argc, char **argv, started_t *s)
+/* What every process of ours does first. 0, or an exit status. */
+static int start_common(const cli_start_t *args, started_t *s)
 {
 	diag_t diag = { 0 };
 
-	s->args = (start_args_t){ .dir = getenv("ATTORN_DIR"), .operator_name = "operator",
-		.port = CONFIG_PORT_DEFAULT };
-	argp_parse(&start_argp, argc, argv, 0, NULL, &s->args);
-	if (!s->args.dir) {
-		s->args.dir = ".";
-	}
+	s->args = *args;
+	s->args.port = args->port ? args->port : CONFIG_PORT_DEFAULT;
 	signals_block();
 	err_t e = config_paths(s->args.dir, &s->paths, &diag);
 	if (e != OK) {
@@ -138,11 +82,11 @@ static int first(started_t *s, bool *out_new)
 	return 0;
 }
 
-static int run_up(int argc, char **argv)
+static int run_up(const cli_start_t *args)
 {
 	started_t s = { 0 };
 	bool is_new;
-	int rc = start_common(argc, argv, &s);
+	int rc = start_common(args, &s);
 
 	rc = rc ? rc : first(&s, &is_new);
 	rc = rc ? rc : config_read(&s);
@@ -156,11 +100,11 @@ static int run_up(int argc, char **argv)
 	return up_supervise(&s.paths, &s.config);
 }
 
-static int run_init(int argc, char **argv)
+static int run_init(const cli_start_t *args)
 {
 	started_t s = { 0 };
 	bool is_new = false;
-	int rc = start_common(argc, argv, &s);
+	int rc = start_common(args, &s);
 
 	rc = rc ? rc : first(&s, &is_new);
 	if (rc == 0 && !is_new) {
@@ -169,10 +113,10 @@ static int run_init(int argc, char **argv)
 	return rc;
 }
 
-static int run_process(int argc, char **argv, int (*run)(const config_paths_t *, const config_t *))
+static int run_process(const cli_start_t *args, int (*run)(const config_paths_t *, const config_t *))
 {
 	started_t s = { 0 };
-	int rc = start_common(argc, argv, &s);
+	int rc = start_common(args, &s);
 
 	rc = rc ? rc : config_read(&s);
 	if (rc == 0 && policy_init() != OK) {
@@ -182,71 +126,46 @@ static int run_process(int argc, char **argv, int (*run)(const config_paths_t *,
 	return rc ? rc : run(&s.paths, &s.config);
 }
 
-static int run_authority(int argc, char **argv)
+static int run_authority(const cli_start_t *args)
 {
-	return run_process(argc, argv, authority_run);
+	return run_process(args, authority_run);
 }
 
-static int run_gateway(int argc, char **argv)
+static int run_gateway(const cli_start_t *args)
 {
-	return run_process(argc, argv, gateway_run);
+	return run_process(args, gateway_run);
 }
 
-static const cli_verb_t own_verbs[] = {
-	{ "up", "[--dir DIR]", "start authority and gateway here; the first start makes everything", run_up },
-	{ "init", "[--dir DIR]", "make the working directory without starting", run_init },
-	{ "authority", "[--dir DIR]", "run the authority alone", run_authority },
-	{ "gateway", "[--dir DIR]", "run a gateway alone", run_gateway },
+static const cli_word_t up_words[] = {
+	{ "", "[--dir DIR]", "start authority and gateway; the first start makes the directory, keys and a policy", CLI_START, 0, 0, NULL, run_up },
+	{ 0 },
+};
+static const cli_word_t init_words[] = {
+	{ "", "[--dir DIR]", "make the working directory without starting anything", CLI_START, 0, 0, NULL, run_init },
+	{ 0 },
+};
+static const cli_word_t authority_words[] = {
+	{ "", "[--dir DIR]", "run the authority in the foreground", "d", 0, 0, NULL, run_authority },
+	{ 0 },
+};
+static const cli_word_t gateway_words[] = {
+	{ "", "[--dir DIR]", "run one gateway in the foreground", "d", 0, 0, NULL, run_gateway },
 	{ 0 },
 };
 
-static const cli_verb_t *verb_find(const cli_verb_t *table, const char *name)
-{
-	for (const cli_verb_t *v = table; v->name; v++) {
-		if (strcmp(v->name, name) == 0) {
-			return v;
-		}
-	}
-	return NULL;
-}
-
-static void help_table(const cli_verb_t *table)
-{
-	for (const cli_verb_t *v = table; v->name; v++) {
-		printf("  %-10s %-28s %s\n", v->name, v->args, v->help);
-	}
-}
-
-static int help(void)
-{
-	printf("attorn: power of attorney for AI agents\n\n"
-	       "An agent calls a tool; a grant, signed by a person, says how far; rules decide every call;\n"
-	       "risky ones need an approval; and everything leaves proof.\n\n"
-	       "usage: attorn VERB [OPTIONS]      attorn VERB --help tells more\n\n");
-	help_table(own_verbs);
-	help_table(cli_verbs);
-	printf("\nexit codes: 0 done, 1 refused, 2 usage, 3 authority not reachable, 4 this machine, 5 does not verify\n");
-	return 0;
-}
+static const cli_verb_t own_verbs[] = {
+	{ "up", "start authority and gateway here; the first start makes everything", up_words },
+	{ "init", "make the working directory without starting", init_words },
+	{ "authority", "run the authority alone", authority_words },
+	{ "gateway", "run a gateway alone", gateway_words },
+	{ 0 },
+};
 
 int main(int argc, char **argv)
 {
-	if (argc < 2 || strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0) {
-		return help();
-	}
-	if (strcmp(argv[1], "--version") == 0) {
-		puts(argp_program_version);
-		return 0;
-	}
-	const cli_verb_t *v = verb_find(own_verbs, argv[1]);
-	v = v ? v : verb_find(cli_verbs, argv[1]);
-	if (!v) {
-		fprintf(stderr, "attorn: no verb \"%s\"; see: attorn help\n", argv[1]);
-		return 2;
-	}
 	if (crypto_init() != OK) {
 		fprintf(stderr, "attorn: the cryptographic libraries do not start\n");
 		return 4;
 	}
-	return v->run(argc - 1, argv + 1);
+	return cli_main(own_verbs, argc, argv);
 }
