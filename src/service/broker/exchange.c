@@ -157,16 +157,23 @@ static err_t exchange_refuse(flow_t *f)
 	}
 	e->refused = why;
 	e->write.a = f->arena;
-	return flow_wait(f, store_write_op(f->arena, e->b->deps.write, exchange_refusal_closure, e, true));
+	e->refusal = store_write_op(f->arena, e->b->deps.write, exchange_refusal_closure, e, true);
+	return flow_wait(f, e->refusal);
 }
 
 /* Answers what was not answered; a refusal that could not be recorded is answered as that. */
+static err_t exchange_answer(const exchange_t *e, err_t result)
+{
+	ENSURE(!e->refusal || op_result(e->refusal) == OK, ERR_LEDGER);
+	return result == OK ? ERR_INTERNAL : result;
+}
+
 static void exchange_finish(flow_t *f, err_t result)
 {
 	exchange_t *e = f->state;
 
 	if (!e->answered) {
-		broker_reply_error(e->b, e->x, result == OK ? ERR_INTERNAL : result);
+		broker_reply_error(e->b, e->x, exchange_answer(e, result));
 	}
 	if (e->write.done) {
 		e->b->deps.appended(e->b->deps.owner);

@@ -39,6 +39,7 @@ typedef struct {
 	policy_decision_t decision;
 	exchange_write_t write;
 	err_t refused;
+	op_t *refusal; /* the write of its record */
 	str_t token, answer;
 } exchange_t;
 

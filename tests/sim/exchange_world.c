@@ -1,0 +1,805 @@
+/* exchange_world.c: see exchange_world.h. */
+#include "exchange_world.h"
+
+#include "service/admit/admit_int.h"
+
+#define BOT_ID "spiffe://" TD "/auto/bot"
+#define OTHER_ID "spiffe://" TD "/agent/other"
+
+/* A simulated crash is the end of a process, not of the machine: what was written stays in the page
+ * cache, so syncing the disk would only cost the time in which more seeds can run. */
+int fdatasync(int fd);
+int fsync(int fd);
+int fdatasync(int fd)
+{
+	(void)fd;
+	return 0;
+}
+int fsync(int fd)
+{
+	(void)fd;
+	return 0;
+}
+
+static void violated(world_t *w, const char *why)
+{
+	if (w->violations++ == 0) {
+		snprintf(w->why, sizeof(w->why), "%s", why);
+	}
+}
+
+/* --- ground ------------------------------------------------------------------------------------------- */
+
+static err_t agents_run(store_txn_t *txn, void *self)
+{
+	ground_t *g = self;
+	str_t jwk;
+	store_agent_t bot = { .id = STR(BOT_ID), .name = STR("bot"), .kind = STR("autonomous"), .owner = STR(USER_ID),
+		.scopes = STR("[\"invoices:read\"]"), .roles = STR("[]"), .state = STR("active"), .max_depth = 1,
+		.created_s = NOW_S };
+	store_agent_t other = bot;
+	store_agent_key_t key = { .agent = STR(BOT_ID), .state = STR("active"), .created_s = NOW_S };
+
+	other.id = STR(OTHER_ID);
+	other.name = STR("other");
+	other.kind = STR("delegated");
+	assert_int_equal(jose_jwk_write(g->t->a, crypto_key_pub(g->t->user_key), STR_NULL, STR_NULL, &jwk), OK);
+	key.jkt = jose_jkt(g->t->a, crypto_key_pub(g->t->user_key)); /* the bot's key: any that is not the scout's */
+	key.jwk = jwk;
+	TRY(store_agent_insert(txn, &bot));
+	TRY(store_agent_insert(txn, &other));
+	return store_agent_key_insert(txn, &key);
+}
+
+typedef struct {
+	ground_t *g;
+	str_t id, agent;
+	int64_t now_s;
+} new_grant_t;
+
+static const char bounds[] =
+	"{\"authorization_details\":[{\"constraints\":[{\"arg\":\"/path\",\"kind\":\"path_under\",\"value\":\"/srv\"}],"
+	"\"server\":\"" GATEWAY "/r/invoices\",\"tool\":\"read\",\"type\":\"mcp_tool_call\"}],\"budget\":null,"
+	"\"data_classes\":[\"finance\",\"support\"],\"depth\":1,\"device\":null,\"environments\":[\"prod\"],"
+	"\"scope\":\"invoices:read\",\"uses\":3,\"window\":null}";
+
+static err_t grant_run(store_txn_t *txn, void *self)
+{
+	new_grant_t *n = self;
+	authority_t *t = n->g->t;
+	delegation_grant_t g = { .id = n->id, .iss = STR(ISSUER), .delegator_sub = STR(USER_ID),
+		.delegator_key = jose_jkt(t->a, crypto_key_pub(t->user_key)), .agent = n->agent,
+		.iat = n->now_s - 10, .exp = n->now_s + 3600 };
+	store_grant_t row = { .id = g.id, .root = g.id, .agent = g.agent, .user = STR(USER_ID),
+		.key = g.delegator_key, .iat_s = g.iat, .exp_s = g.exp, .uses_max = 3, .uses_left = 3,
+		.revoked_s = STORE_NONE };
+
+	assert_int_equal(delegation_bounds_parse(t->a, str_of(bounds), &g.bounds, NULL), OK);
+	assert_int_equal(delegation_grant_build(t->a, &g, &row.doc), OK);
+	assert_int_equal(delegation_grant_sign(t->a, t->user_key, row.doc, &row.sig), OK);
+	return store_grant_insert(txn, &row);
+}
+
+static str_t grant_new(ground_t *g, str_t agent, int64_t now_s)
+{
+	new_grant_t n = { g, .agent = agent, .now_s = now_s };
+	uint8_t random[ULID_RANDOM_BYTES];
+
+	crypto_random(random, sizeof(random));
+	n.id = ulid_make(g->t->a, now_s * 1000, random);
+	authority_write(g->t, grant_run, &n);
+	g->grants++;
+	return n.id;
+}
+
+int ground_open(void **state)
+{
+	ground_t *g = heap_new(ground_t);
+	void *t;
+
+	assert_int_equal(authority_open(&t), 0);
+	g->t = t;
+	authority_write(g->t, agents_run, g);
+	*state = g;
+	return 0;
+}
+
+int ground_close(void **state)
+{
+	ground_t *g = *state;
+	void *t = g->t;
+
+	heap_free(g);
+	return authority_close(&t);
+}
+
+static err_t sign_run(void *self, str_t message, uint8_t out[MERKLE_SIGNATURE_BYTES])
+{
+	return crypto_key_sign(vault_ledger_key(self), message, out);
+}
+
+void ground_reopen(ground_t *g)
+{
+	authority_t *t = g->t;
+	ledger_options_t o = { .source = STR("spiffe://" TD "/attorn/authority/1"), .kek = vault_ledger_kek(t->vault) };
+	diag_t diag = { 0 };
+
+	ledger_close(TAKE(t->ledger));
+	store_close(TAKE(t->store));
+	assert_int_equal(store_open(str_of(t->database), NULL, &t->store, &diag), OK);
+	assert_int_equal(merkle_vkey_of(STR(TD "/ledger"), crypto_key_pub(vault_ledger_key(t->vault))->raw, &o.signer.vkey), OK);
+	o.signer.sign = sign_run;
+	o.signer.self = t->vault;
+	if (ledger_open(t->store, &o, &t->ledger, &diag) != OK) {
+		fail_msg("ledger after the crash: %s", diag.text);
+	}
+	t->feed_deps.store = t->store;
+}
+
+typedef struct {
+	ground_t *g;
+	ledger_report_t report;
+} verify_t;
+
+static err_t verify_run(store_txn_t *txn, void *self)
+{
+	verify_t *v = self;
+
+	return ledger_verify_store(txn, ledger_vkey(v->g->t->ledger), &v->report);
+}
+
+void ground_verify(ground_t *g)
+{
+	ledger_sequence_t q = { .ledger = g->t->ledger };
+	verify_t v = { .g = g };
+
+	do {
+		authority_write(g->t, ledger_sequence, &q);
+	} while (q.more);
+	if (store_read(g->t->store, verify_run, &v) != OK) {
+		fail_msg("ledger: %s", v.report.why);
+	}
+}
+
+/* --- looking into the store ---------------------------------------------------------------------------- */
+
+typedef struct {
+	world_t *w;
+	arena_t *a;
+	const char *kind;
+	store_entry_t *list;
+	size_t n;
+} recent_t;
+
+static err_t recent_run(store_txn_t *txn, void *self)
+{
+	recent_t *r = self;
+	size_t n;
+
+	TRY(store_entry_recent(txn, r->a, r->kind ? str_of(r->kind) : STR_NULL, STORE_NONE, 300, &r->list, &n));
+	for (r->n = 0; r->n < n && r->list[r->n].seq > r->w->mark; r->n++) {
+	}
+	return OK;
+}
+
+/* Entries after the mark, newest first. */
+static recent_t recent(world_t *w, arena_t *a, const char *kind)
+{
+	recent_t r = { w, a, kind, NULL, 0 };
+
+	assert_int_equal(store_read(w->g->t->store, recent_run, &r), OK);
+	return r;
+}
+
+typedef struct {
+	const ask_t *k;
+	bool assertion, proof;
+} spent_t;
+
+static err_t spent_run(store_txn_t *txn, void *self)
+{
+	spent_t *s = self;
+
+	TRY(store_used_has(txn, s->k->assertion->space, s->k->assertion->jti, &s->assertion));
+	return store_used_has(txn, s->k->proof->space, s->k->proof->jti, &s->proof);
+}
+
+static uint64_t number_of(arena_t *a, str_t leaf, const char *member)
+{
+	const json_t *root;
+	uint64_t n = 0;
+
+	assert_int_equal(json_parse(a, leaf, NULL, &root, NULL), OK);
+	assert_int_equal(json_need_u64(root, str_of(member), UINT32_MAX, &n), OK);
+	return n;
+}
+
+world_records_t world_records(world_t *w)
+{
+	AUTO(arena_free) arena_t *a = arena_new_capped(32 << 20);
+	recent_t all = recent(w, a, NULL);
+	world_records_t out = { 0 };
+	bool revoked = false;
+
+	for (size_t i = all.n; i-- > 0;) {
+		const store_entry_t *e = &all.list[i];
+
+		revoked = revoked || str_eq(e->kind, STR("revoke"));
+		out.decisions += str_eq(e->kind, STR("decision"));
+		if (str_eq(e->kind, STR("token"))) {
+			out.tokens++;
+			out.token_after_revoke |= revoked && str_contains(e->leaf, w->doomed);
+		}
+		if (str_eq(e->kind, STR("refusals"))) {
+			bool strangers = str_contains(e->leaf, STR("\"door\":\"oauth\""));
+			uint64_t n = number_of(a, e->leaf, "n");
+			*(strangers ? &out.counted_strangers : &out.counted_denials) += n;
+		}
+	}
+	return out;
+}
+
+/* --- papers --------------------------------------------------------------------------------------------- */
+
+static str_t jti_of(arena_t *a, str_t jws)
+{
+	jose_jws_t parts;
+	const json_t *root;
+	str_t jti;
+
+	assert_int_equal(jose_jws_split(a, jws, &parts, NULL), OK);
+	assert_int_equal(json_parse_object(a, parts.payload, &root, NULL), OK);
+	assert_int_equal(json_need_str(root, STR("jti"), 100, &jti), OK);
+	return jti;
+}
+
+static paper_t *paper_add(world_t *w, str_t space, str_t text)
+{
+	paper_t *p = &w->papers[w->n_papers++];
+
+	assert_true(w->n_papers <= PAPERS_MAX);
+	*p = (paper_t){ .text = text, .space = space, .jti = jti_of(w->a, text) };
+	return p;
+}
+
+static const crypto_key_t *key_of(const ask_t *k)
+{
+	return k->agent_auto ? k->w->g->t->user_key : k->w->g->t->agent_key;
+}
+
+static paper_t *assertion_new(const ask_t *k)
+{
+	world_t *w = k->w;
+	jose_assertion_make_t m = { .client_id = k->agent_auto ? STR(BOT_ID) : STR(AGENT_ID), .issuer = STR(ISSUER),
+		.now_unix_s = (int64_t)loop_unix_s(sim_loop(w->sim)), .life_s = 200 };
+	const crypto_key_t *key = k->want == WANT_WRONG_KEY ? w->g->t->user_key : key_of(k);
+	str_t text;
+
+	crypto_random(m.random, sizeof(m.random)); /* not seeded: seeds share one store, and an id is spent once */
+	assert_int_equal(jose_assertion_make(w->a, key, &m, &text), OK);
+	return paper_add(w, m.client_id, text);
+}
+
+static paper_t *proof_new(const ask_t *k)
+{
+	world_t *w = k->w;
+	int64_t now_s = (int64_t)loop_unix_s(sim_loop(w->sim));
+	jose_dpop_make_t m = { .method = STR("POST"), .htu = STR(ISSUER "/oauth/token"), .now_unix_s = now_s };
+	str_t text;
+
+	if (k->want != WANT_NO_NONCE) {
+		m.nonce = jose_nonce_make(w->a, vault_nonce_key(w->g->t->vault), now_s);
+	}
+	crypto_random(m.random, sizeof(m.random));
+	assert_int_equal(jose_dpop_make(w->a, key_of(k), &m, &text), OK);
+	return paper_add(w, jose_jkt(w->a, crypto_key_pub(key_of(k))), text);
+}
+
+/* --- requests ------------------------------------------------------------------------------------------- */
+
+static void pair_add(buf_t *b, const char *name, str_t value)
+{
+	buf_printf(b, "%s%s=", b->n ? "&" : "", name);
+	for (size_t i = 0; i < value.n; i++) {
+		buf_printf(b, "%%%02X", (uint8_t)value.p[i]);
+	}
+}
+
+static str_t subject_of(const ask_t *k)
+{
+	switch (k->want) {
+	case WANT_DOOMED:
+		return k->w->doomed;
+	case WANT_CAPABILITY:
+		return k->parent;
+	case WANT_NO_GRANT:
+		return STR("01KAQW7V00000000000000ZZZZ");
+	case WANT_OTHERS_GRANT:
+		return k->w->g->t->grant; /* replaced in world_open by one made to another agent */
+	default:
+		return k->w->g->lasting;
+	}
+}
+
+static const char details[] = "[{\"type\":\"mcp_tool_call\",\"server\":\"" GATEWAY "/r/invoices\",\"tool\":\"read\","
+			      "\"args_digest\":\"RBNvo1WzZ4oRRq0W9-hknpT7T8If536DEMBg9hyq_4o\"}]";
+
+static void body_write(const ask_t *k, buf_t *b)
+{
+	bool capability = k->want == WANT_CAPABILITY;
+
+	pair_add(b, "client_assertion_type", STR("urn:ietf:params:oauth:client-assertion-type:jwt-bearer"));
+	pair_add(b, "client_assertion", k->assertion->text);
+	pair_add(b, "resource", k->want == WANT_TARGET ? STR(GATEWAY "/r/nowhere") : STR(GATEWAY "/r/invoices"));
+	if (k->want == WANT_SCOPE) {
+		pair_add(b, "scope", STR("payroll:write"));
+	}
+	if (k->want == WANT_AUTO) {
+		pair_add(b, "grant_type", STR("client_credentials"));
+		return;
+	}
+	pair_add(b, "grant_type", STR("urn:ietf:params:oauth:grant-type:token-exchange"));
+	pair_add(b, "subject_token", subject_of(k));
+	pair_add(b, "subject_token_type", capability ? STR("urn:ietf:params:oauth:token-type:access_token")
+						     : STR("urn:attorn:params:oauth:token-type:grant"));
+	if (capability) {
+		pair_add(b, "authorization_details", str_of(details));
+	}
+}
+
+static void request_write(ask_t *k)
+{
+	AUTO(buf_done) buf_t body, text;
+
+	buf_init(&body, 64 << 10);
+	buf_init(&text, 80 << 10);
+	k->assertion = k->assertion ? k->assertion : assertion_new(k);
+	k->proof = k->proof ? k->proof : proof_new(k);
+	body_write(k, &body);
+	buf_printf(&text, "POST /oauth/token HTTP/1.1\r\nHost: 127.0.0.1:7480\r\nContent-Length: %zu\r\n"
+			  "Content-Type: application/x-www-form-urlencoded\r\nDPoP: %.*s\r\n\r\n",
+		body.n, STR_ARG(k->proof->text));
+	buf_add(&text, buf_str(&body));
+	assert_int_equal(arena_dup(k->w->a, buf_str(&text), &k->request), OK);
+}
+
+/* --- answers ---------------------------------------------------------------------------------------------- */
+
+static void token_check(ask_t *k, arena_t *a, str_t jti)
+{
+	world_t *w = k->w;
+	recent_t r = recent(w, a, "token");
+	spent_t s = { .k = k };
+	bool recorded = false;
+
+	for (size_t i = 0; i < r.n; i++) {
+		recorded = recorded || str_contains(r.list[i].leaf, jti);
+	}
+	assert_int_equal(store_read(w->g->t->store, spent_run, &s), OK);
+	if (!recorded) {
+		violated(w, "a token without its record");
+	}
+	if (!s.assertion || !s.proof) {
+		violated(w, "a token whose assertion or proof is not spent");
+	}
+	if (++k->assertion->tokens > 1 || ++k->proof->tokens > 1) {
+		violated(w, "one assertion or proof, two tokens");
+	}
+	if (k->want >= HOPELESS) {
+		violated(w, "a token for what nobody granted");
+	}
+	if (k->after_revoke && k->doomed) {
+		violated(w, "a token asked for after the revoke was acknowledged");
+	}
+}
+
+static void told_token(ask_t *k, arena_t *a, const json_t *root)
+{
+	str_t text;
+
+	k->w->tokens++;
+	k->w->tokens_of[k->want]++;
+	assert_int_equal(json_need_str(root, STR("access_token"), 16 << 10, &text), OK);
+	k->token = arena_str(k->w->a, text);
+	token_check(k, a, jti_of(a, text));
+	if (k->follows && k->w->n_asks < ASKS_MAX) {
+		ask_t *next = world_ask(k->w, WANT_CAPABILITY, NULL);
+		next->parent = k->token;
+		next->doomed = k->doomed;
+	}
+}
+
+static bool is_denial(err_t e)
+{
+	err_class_t c = err_info(e)->cls;
+
+	return c == CLASS_DENIED || c == CLASS_UNAUTHENTICATED || c == CLASS_MALFORMED;
+}
+
+static void told_error(ask_t *k, arena_t *a, const json_t *root)
+{
+	world_t *w = k->w;
+	const char *name;
+	str_t code;
+
+	assert_int_equal(json_str(json_pointer(root, STR("/attorn/code")), &code), OK);
+	assert_int_equal(arena_cstr(a, code, &name), OK);
+	k->code = arena_str(w->a, code);
+	if (k->want >= STRANGER) {
+		w->errors_strange++;
+		return;
+	}
+	w->errors_known++;
+	if (!is_denial(err_by_name(name))) {
+		return;
+	}
+	w->denials++;
+	if (w->all_recorded && recent(w, a, "decision").n < w->denials) {
+		violated(w, "a denial told before it was recorded");
+	}
+}
+
+static void answered(int status, net_headers_t headers, str_t body, void *owner)
+{
+	AUTO(arena_free) arena_t *a = arena_new_capped(32 << 20);
+	ask_t *k = owner;
+	const json_t *root;
+
+	(void)headers;
+	if (k->w->crashed) {
+		return; /* the test takes its memory back; no client hears of it */
+	}
+	k->answers++;
+	k->status = status;
+	k->x = NULL;
+	assert_int_equal(json_parse_object(a, body, &root, NULL), OK);
+	if (status == 200) {
+		told_token(k, a, root);
+	} else {
+		told_error(k, a, root);
+	}
+}
+
+/* --- clients ------------------------------------------------------------------------------------------------ */
+
+static void ask_lose(void *arg)
+{
+	ask_t *k = arg;
+
+	if (k->x) {
+		net_detached_lose(k->x);
+	}
+}
+
+static void ask_start(void *arg)
+{
+	ask_t *k = arg;
+	world_t *w = k->w;
+
+	if (!k->request.n) {
+		request_write(k);
+	}
+	k->started = true;
+	k->after_revoke = k->after_revoke || w->revoked;
+	assert_int_equal(net_detached_new(sim_loop(w->sim), k->request, answered, k, &k->x), OK);
+	if (k->loses) {
+		loop_timer_start(sim_loop(w->sim), &k->lose, 1 + sim_draw(w->sim, 40), ask_lose, k);
+	}
+	broker_handle(w->broker, k->x);
+}
+
+static ask_t *ask_new(world_t *w, want_t want)
+{
+	ask_t *k = &w->asks[w->n_asks++];
+
+	assert_true(w->n_asks <= ASKS_MAX);
+	*k = (ask_t){ .w = w, .want = want, .agent_auto = want == WANT_AUTO,
+		.doomed = want == WANT_DOOMED };
+	return k;
+}
+
+ask_t *world_ask(world_t *w, want_t want, const ask_t *papers_of)
+{
+	ask_t *k = ask_new(w, want);
+
+	if (papers_of) {
+		k->assertion = papers_of->assertion;
+		k->proof = papers_of->proof;
+	}
+	loop_timer_start(sim_loop(w->sim), &k->start, 0, ask_start, k);
+	return k;
+}
+
+ask_t *world_resend(world_t *w, const ask_t *before)
+{
+	ask_t *k = ask_new(w, before->want);
+
+	k->request = before->request;
+	k->assertion = before->assertion;
+	k->proof = before->proof;
+	k->agent_auto = before->agent_auto;
+	k->doomed = before->doomed;
+	k->parent = before->parent;
+	loop_timer_start(sim_loop(w->sim), &k->start, 0, ask_start, k);
+	return k;
+}
+
+/* A second use: of both papers, of the assertion alone, of the proof alone. */
+static void ask_again(world_t *w, ask_t *first)
+{
+	ask_t *k = ask_new(w, first->want);
+	uint64_t how = sim_draw(w->sim, 3);
+
+	first->assertion = assertion_new(first);
+	first->proof = proof_new(first);
+	k->assertion = how == 2 ? NULL : first->assertion;
+	k->proof = how == 1 ? NULL : first->proof;
+	loop_timer_start(sim_loop(w->sim), &k->start, sim_draw(w->sim, START_WITHIN_MS), ask_start, k);
+}
+
+static want_t want_draw(sim_t *s)
+{
+	static const want_t often[] = { WANT_GRANT, WANT_GRANT, WANT_GRANT, WANT_DOOMED, WANT_DOOMED, WANT_AUTO };
+	uint64_t n = sim_draw(s, 10);
+
+	return n < ARRAY_LEN(often) ? often[n] : (want_t)(HOPELESS + sim_draw(s, WANTS - HOPELESS));
+}
+
+static void asks_draw(world_t *w)
+{
+	for (size_t i = 0; i < FIRST_ASKS; i++) {
+		ask_t *k = ask_new(w, want_draw(w->sim));
+		k->loses = sim_draw(w->sim, 10) == 0;
+		k->follows = k->want == WANT_GRANT || k->want == WANT_DOOMED;
+		loop_timer_start(sim_loop(w->sim), &k->start, sim_draw(w->sim, START_WITHIN_MS), ask_start, k);
+		if (k->want < HOPELESS && sim_draw(w->sim, 3) == 0) {
+			ask_again(w, k);
+		}
+	}
+}
+
+/* --- the operator --------------------------------------------------------------------------------------------- */
+
+static err_t revoke_run(store_txn_t *txn, void *self)
+{
+	AUTO(arena_free) arena_t *a = arena_new_capped(1 << 20);
+	world_t *w = self;
+	uint8_t random[ULID_RANDOM_BYTES];
+	int64_t now_us = (int64_t)loop_unix_us(sim_loop(w->sim));
+	ledger_record_t record = { .type = LEDGER_REVOKE, .now_us = now_us };
+	ledger_receipt_t receipt;
+	str_t *ids;
+	size_t n;
+
+	crypto_random(random, sizeof(random));
+	record.rid = ulid_make(a, now_us / 1000, random);
+	record.body = arena_printf(a, "{\"by\":\"" USER_ID "\",\"grant\":\"%.*s\"}", STR_ARG(w->doomed));
+	TRY(store_grant_revoke(txn, a, w->doomed, now_us / 1000000, STR("test"), &ids, &n));
+	return ledger_append(w->g->t->ledger, txn, a, &record, &receipt);
+}
+
+static void revoke_done(lane_job_t *job, err_t e)
+{
+	world_t *w = (world_t *)((char *)job - offsetof(world_t, revoke_job));
+
+	assert_int_equal(e, OK);
+	w->revoked = true;
+	w->pending--;
+}
+
+static void revoke_now(void *arg)
+{
+	world_t *w = arg;
+
+	w->revoke_closure = (store_closure_t){ .run = revoke_run, .self = w, .essential = true };
+	w->revoke_job = (lane_job_t){ .arg = &w->revoke_closure, .done = revoke_done };
+	if (lane_submit(w->write, &w->revoke_job) != OK) {
+		loop_timer_start(sim_loop(w->sim), &w->revoke_at, 5, revoke_now, w); /* busy: again */
+	}
+}
+
+static err_t fence_run(store_txn_t *txn, void *self)
+{
+	store_change_t change = { .kind = STR("test"), .id = STR("x"), .body = STR(""), .snapshot = true };
+	int64_t seq;
+
+	(void)self;
+	return store_change_add(txn, &change, &seq);
+}
+
+static void refresh(world_t *w);
+
+static void refresh_done(op_t *op, err_t e)
+{
+	world_t *w = op->owner;
+
+	w->pending--;
+	if (e != OK) {
+		refresh(w);
+	}
+}
+
+static void refresh(world_t *w)
+{
+	w->pending++;
+	op_start(feed_refresh(w->a, w->feed), sim_loop(w->sim), loop_in_ms(sim_loop(w->sim), 10000), refresh_done, w);
+}
+
+static void fence_done(lane_job_t *job, err_t e)
+{
+	world_t *w = (world_t *)((char *)job - offsetof(world_t, fence_job));
+
+	assert_int_equal(e, OK);
+	w->pending--;
+	refresh(w);
+}
+
+static void fence(void *arg)
+{
+	world_t *w = arg;
+
+	w->fence_closure = (store_closure_t){ .run = fence_run, .self = w };
+	w->fence_job = (lane_job_t){ .arg = &w->fence_closure, .done = fence_done };
+	if (lane_submit(w->write, &w->fence_job) != OK) {
+		loop_timer_start(sim_loop(w->sim), &w->fence_at, 5, fence, w);
+	}
+}
+
+/* --- life ---------------------------------------------------------------------------------------------------- */
+
+static void appended(void *owner)
+{
+	(void)owner; /* the sequencer runs at the end: its place in time is its own test's */
+}
+
+static err_t mark_run(store_txn_t *txn, void *self)
+{
+	world_t *w = self;
+	store_entry_t *list;
+	size_t n;
+
+	TRY(store_entry_recent(txn, w->a, STR_NULL, STORE_NONE, 1, &list, &n));
+	w->mark = n ? list[0].seq : 0;
+	return OK;
+}
+
+static void services_open(world_t *w, const world_plan_t *plan)
+{
+	authority_t *t = w->g->t;
+	loop_t *loop = sim_loop(w->sim);
+	size_t max = plan->lane_max ? plan->lane_max : 1024;
+	diag_t diag = { 0 };
+
+	w->write = lane_new(loop, &(lane_spec_t){ "store-write", 1, max, store_lane_batch, t->store, 64 });
+	w->read = lane_new(loop, &(lane_spec_t){ .name = "store-read", .threads = 2, .queue_max = max });
+	w->cpu = lane_new(loop, &(lane_spec_t){ .name = "cpu", .threads = 1, .queue_max = max });
+	t->feed_deps.loop = loop;
+	t->feed_deps.lane = w->cpu;
+	if (feed_new(&t->feed_deps, &w->feed, &diag) != OK) {
+		fail_msg("feed: %s", diag.text);
+	}
+	admit_deps_t admit = { loop, w->write, t->store, t->vault, t->ledger, w->feed,
+		plan->denials_per_minute ? plan->denials_per_minute : 60, appended, w };
+	assert_int_equal(admit_new(&admit, &w->admit), OK);
+	broker_deps_t broker = { .loop = loop, .write = w->write, .read = w->read, .store = t->store,
+		.vault = t->vault, .ledger = t->ledger, .feed = w->feed, .admit = w->admit, .issuer = STR(ISSUER),
+		.trust_domain = STR(TD), .delegated_ttl_s = 600, .capability_ttl_s = 60, .appended = appended,
+		.owner = w };
+	assert_int_equal(broker_new(&broker, &w->broker), OK);
+}
+
+static void grants_make(world_t *w)
+{
+	int64_t now_s = (int64_t)loop_unix_s(sim_loop(w->sim));
+	ground_t *g = w->g;
+
+	if (!g->lasting.n) {
+		g->lasting = grant_new(g, STR(AGENT_ID), now_s);
+		g->t->grant = grant_new(g, STR(OTHER_ID), now_s);
+	}
+	w->doomed = grant_new(g, STR(AGENT_ID), now_s);
+}
+
+world_t *world_open(ground_t *g, const world_plan_t *plan)
+{
+	world_t *w = heap_new(world_t);
+
+	w->g = g;
+	w->a = arena_new_capped(64 << 20);
+	w->sim = sim_new(&plan->sim);
+	grants_make(w);
+	assert_int_equal(store_read(g->t->store, mark_run, w), OK);
+	services_open(w, plan);
+	w->all_recorded = !plan->denials_per_minute;
+	if (!plan->quiet) {
+		w->pending = 1;
+		loop_timer_start(sim_loop(w->sim), &w->revoke_at, sim_draw(w->sim, START_WITHIN_MS), revoke_now, w);
+	}
+	if (!plan->quiet && sim_draw(w->sim, 2)) {
+		w->pending++;
+		loop_timer_start(sim_loop(w->sim), &w->fence_at, sim_draw(w->sim, START_WITHIN_MS), fence, w);
+	}
+	if (!plan->empty) {
+		asks_draw(w);
+	}
+	return w;
+}
+
+static bool all_done(const world_t *w)
+{
+	if (w->pending) {
+		return false;
+	}
+	for (size_t i = 0; i < w->n_asks; i++) {
+		if (!w->asks[i].answers) {
+			return false;
+		}
+	}
+	return true;
+}
+
+bool world_run(world_t *w)
+{
+	for (int i = 0; i < 600 && !all_done(w); i++) { /* a minute: each flow has ten seconds and a last word */
+		if (!sim_run_ms(w->sim, 100)) {
+			w->crashed = true;
+			return false;
+		}
+	}
+	for (size_t i = 0; i < w->n_asks; i++) {
+		assert_int_equal(w->asks[i].answers, 1);
+	}
+	assert_int_equal(flow_count(sim_loop(w->sim)), 0);
+	return true;
+}
+
+void world_count(world_t *w)
+{
+	assert_true(sim_run_ms(w->sim, 62000));
+}
+
+/* After a crash nobody finishes: what flows held is taken back by hand. */
+static void crash_clean(world_t *w)
+{
+	const feed_view_t *view = feed_pin(w->feed);
+
+	for (size_t i = 0; i < w->n_asks; i++) {
+		if (w->asks[i].x) {
+			net_reply_abort(TAKE(w->asks[i].x));
+			feed_view_unref(view); /* the flow's pin */
+		}
+	}
+	feed_view_unref(view);
+}
+
+void world_stop(world_t *w)
+{
+	while (!w->crashed && w->admit->sweeping) { /* jobs of the rooms' own come back before the rooms go */
+		assert_true(sim_run_ms(w->sim, 1));
+	}
+	lane_free(w->write);
+	lane_free(w->read);
+	lane_free(w->cpu);
+	if (w->crashed) {
+		crash_clean(w);
+	}
+	loop_timer_stop(sim_loop(w->sim), &w->revoke_at);
+	loop_timer_stop(sim_loop(w->sim), &w->fence_at);
+	for (size_t i = 0; i < w->n_asks; i++) {
+		loop_timer_stop(sim_loop(w->sim), &w->asks[i].start);
+		loop_timer_stop(sim_loop(w->sim), &w->asks[i].lose);
+	}
+	broker_free(w->broker);
+	admit_free(w->admit);
+	feed_free(w->feed);
+	sim_free(TAKE(w->sim));
+}
+
+void world_free(world_t *w)
+{
+	if (w->sim) {
+		world_stop(w);
+	}
+	arena_free(w->a);
+	heap_free(w);
+}
