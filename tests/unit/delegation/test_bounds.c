@@ -392,7 +392,7 @@ static void deep_and_many_arguments_are_refused(void **state)
 	AUTO(buf_done) buf_t b;
 	AUTO(arena_free) arena_t *a = arena_new_capped(32 << 20);
 	const char *z;
-	const char *any = TOOL_OF("[" C1("/p", "equals", "1") "]");
+	const char *any = TOOL_OF("[" C1("/q", "equals", "1") "]");
 
 	(void)state;
 	buf_init(&b, 1 << 20);
@@ -405,7 +405,7 @@ static void deep_and_many_arguments_are_refused(void **state)
 	}
 	assert_int_equal(arena_cstr(a, buf_str(&b), &z), OK);
 	diag_t d = { 0 };
-	assert_int_not_equal(try_args(any, z, &d), OK);
+	assert_int_equal(try_args(any, z, &d), ERR_LIMIT);
 	buf_clear(&b);
 	buf_add(&b, STR("{\"p\":["));
 	for (size_t i = 0; i <= DELEGATION_ARGS_NODES_MAX; i++) {
@@ -414,6 +414,31 @@ static void deep_and_many_arguments_are_refused(void **state)
 	buf_add(&b, STR("]}"));
 	assert_int_equal(arena_cstr(a, buf_str(&b), &z), OK);
 	assert_int_equal(try_args(TOOL_OF("[" C1("/p/*", "equals", "1") "]"), z, &d), ERR_LIMIT);
+}
+
+static void as_many_constraints_as_bits(void **state)
+{
+	AUTO(buf_done) buf_t items_text, args;
+	AUTO(arena_free) arena_t *a = arena_open();
+	const char *z, *w;
+	diag_t d = { 0 };
+
+	(void)state;
+	buf_init(&items_text, 1 << 14);
+	buf_init(&args, 1 << 14);
+	buf_printf(&items_text, "[{\"server\":\"" ROUTE
+				"\",\"tool\":\"read_text_file\",\"type\":\"mcp_tool_call\",\"constraints\":[");
+	for (size_t i = 0; i < DELEGATION_CONSTRAINTS_MAX; i++) {
+		buf_printf(&items_text, "%s{\"arg\":\"/a%zu\",\"kind\":\"equals\",\"value\":%zu}", i ? "," : "",
+			i, i);
+		buf_printf(&args, "%s\"a%zu\":%zu", i ? "," : "{", i, i);
+	}
+	buf_add(&items_text, STR("]}]"));
+	assert_int_equal(arena_cstr(a, buf_str(&items_text), &z), OK);
+	assert_int_equal(arena_cstr(a, arena_cat(a, buf_str(&args), STR("}")), &w), OK);
+	assert_int_equal(try_args(z, w, &d), OK);
+	assert_int_equal(arena_cstr(a, arena_cat(a, buf_str(&args), STR(",\"b\":1}")), &w), OK);
+	assert_int_equal(try_args(z, w, &d), ERR_ARGUMENT);
 }
 
 static void the_closest_item_tells_why(void **state)
@@ -446,6 +471,12 @@ static void the_closest_item_tells_why(void **state)
 	assert_true(delegation_items_name(list, n, STR(ROUTE), STR("tools/call"), STR("ls")));
 	assert_false(delegation_items_name(list, n, STR(ROUTE), STR("tools/call"), STR("x")));
 	assert_false(delegation_items_name(list, n, STR(ROUTE), STR("GET"), STR("ls")));
+	/* the digest alone permits exactly its content, here {} */
+	delegation_item_t exact = list[2];
+	assert_int_equal(delegation_call_mcp(a, STR(AGENT), STR(ROUTE), STR("cat"), NULL, &call), OK);
+	memcpy(exact.digest, call.args_digest, 32);
+	assert_int_equal(delegation_items_permit(&exact, 1, &call, NULL), OK);
+	assert_int_equal(delegation_call_mcp(a, STR(AGENT), STR(ROUTE), STR("ls"), NULL, &call), OK);
 	/* an HTTP request of the same words is another thing */
 	call.type = DELEGATION_HTTP_REQUEST;
 	assert_int_equal(delegation_items_permit(list, n, &call, NULL), ERR_TOOL);
@@ -506,6 +537,9 @@ static void capabilities_carry_digest_and_constraints(void **state)
 	other = asked[0];
 	other.digest[0] ^= 1;
 	assert_int_equal(delegation_items_bind(a, asked, n_asked, &other, &bound, &n), ERR_DETAILS);
+	assert_int_equal(delegation_items_bind(a, asked, n_asked, &asked[0], &bound, &n), OK);
+	other.has_constraints = true; /* the bound form is ours to make */
+	assert_int_equal(delegation_items_bind(a, asked, n_asked, &other, &bound, &n), ERR_DETAILS);
 	delegation_items_for(a, parent, n_parent, STR(ROUTE), &bound, &n);
 	assert_int_equal(n, 2);
 	delegation_items_for(a, parent, n_parent, STR("https://gw.example/r/x"), &bound, &n);
@@ -552,6 +586,12 @@ static void bounds_hold_calls(void **state)
 	place.n_data_classes = 2;
 	assert_int_equal(delegation_permits(&b, &call, &place, monday_9, &d), ERR_GRANT);
 	assert_non_null(strstr(d.text, "health"));
+	const str_t malformed[] = { STR("Finance") };
+	place.data_classes = malformed;
+	place.n_data_classes = 1;
+	assert_int_equal(delegation_permits(&b, &call, &place, monday_9, &d), ERR_GRANT);
+	place.data_classes = secret;
+	place.n_data_classes = 2;
 	const str_t any[] = { STR("*") };
 	b.data_classes = any;
 	b.n_data_classes = 1;
@@ -614,6 +654,7 @@ int main(void)
 		cmocka_unit_test(limits_are_met),
 		cmocka_unit_test(arguments_are_held),
 		cmocka_unit_test(deep_and_many_arguments_are_refused),
+		cmocka_unit_test(as_many_constraints_as_bits),
 		cmocka_unit_test(the_closest_item_tells_why),
 		cmocka_unit_test(capabilities_carry_digest_and_constraints),
 		cmocka_unit_test(bounds_hold_calls),

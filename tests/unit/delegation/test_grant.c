@@ -155,6 +155,11 @@ static void grant_documents_are_strict(void **state)
 	assert_int_equal(back.bounds.uses, 21);
 	g.exp = g.iat;
 	assert_int_equal(delegation_grant_build(a, &g, &doc), ERR_VALUE);
+	g.exp = 253402300800; /* beyond year 9999 */
+	g.iat = g.exp - 10;
+	assert_int_equal(delegation_grant_build(a, &g, &doc), ERR_VALUE);
+	g.iat = -1;
+	assert_int_equal(delegation_grant_build(a, &g, &doc), ERR_VALUE);
 }
 
 static void the_text_says_what_is_signed(void **state)
@@ -385,6 +390,9 @@ static void chains(void **state)
 	assert_true(str_eq(delegation_chain_write(a, &d), text)); /* P4 */
 	text = arena_cat(a, STR("{\"act\":"), text, STR(",\"iss\":\"i\",\"sub\":\"s\"}"));
 	assert_int_equal(delegation_chain_parse(a, text, &d, NULL), ERR_DEPTH); /* P7 */
+	x.iss = STR("spiffe://other"), x.sub = c.actors[0].sub; /* another party: same sub, other namespace */
+	assert_int_equal(delegation_chain_extend(&c, &x, &d), ERR_DEPTH);
+	assert_int_equal(delegation_chain_parse(a, STR("{"), &d, NULL), ERR_SYNTAX);
 	assert_int_equal(delegation_chain_parse(a, STR("{\"sub\":\"s\"}"), &d, NULL), ERR_MISSING_MEMBER);
 	assert_int_equal(delegation_chain_parse(a, STR("{\"iss\":\"s\"}"), &d, NULL), ERR_MISSING_MEMBER);
 	assert_int_equal(delegation_chain_parse(a, STR("{\"iss\":\"i\",\"sub\":\"s\",\"cnf\":{}}"), &d, NULL),
@@ -429,6 +437,14 @@ static void directions_never_rise(void **state)
 	assert_int_equal(e.sel, DELEGATION_SEL_HUMAN_SPECIFIED);
 	assert_int_equal(delegation_direction_approve(&e, &approval, x, x, &e), ERR_LIMIT);
 	d = e, d.ev[3].h = STR("x");
+	assert_int_equal(delegation_direction_check(&e, &d), ERR_BOUNDS);
+	d = e, d.ev[3].t = DELEGATION_EV_TRIGGER;
+	assert_int_equal(delegation_direction_check(&e, &d), ERR_BOUNDS);
+	d = e, d.ev[3].iat++;
+	assert_int_equal(delegation_direction_check(&e, &d), ERR_BOUNDS);
+	d = e, d.ev[3].iss = STR("x");
+	assert_int_equal(delegation_direction_check(&e, &d), ERR_BOUNDS);
+	d = e, d.ev[3].id = STR("x");
 	assert_int_equal(delegation_direction_check(&e, &d), ERR_BOUNDS);
 	d = e, d.init = DELEGATION_INIT_HUMAN;
 	assert_int_equal(delegation_direction_check(&e, &d), ERR_BOUNDS);

@@ -119,6 +119,7 @@ static const place_case_t url_cases[] = {
 	{ "http://[::1]:80", "http://[0:0::1]/a", true },
 	{ "https://h.example?x", "https://h.example?x", false },
 	{ "https://h.example/a/", "https://h.example/a/b", false },
+	{ "foo://h.example/x", "foo://h.example/x", false }, /* no known port */
 	{ "", "", false },
 	{ "x", "x", false },
 };
@@ -145,6 +146,7 @@ static const place_case_t host_cases[] = {
 	{ "h.example", "", false },
 	{ "10.0.0.1", "10.0.0.1", true },
 	{ "10.0.0.1", "http://10.0.0.1/", true },
+	{ "h.example", "http://[::1]/", false },
 	{ "10.0.0.1", "http://10.1/", false },
 	{ "10.0.0.1", "http://167772161/", false },
 	{ "::1", "::1", false }, /* IPv6 hosts: use url_in */
@@ -178,7 +180,15 @@ static void paths(void **state)
 static void urls(void **state)
 {
 	(void)state;
+	static char long_url[DELEGATION_TARGET_BYTES_MAX + 100] = "https://h.example/";
+
 	run_table("url", url_cases, ARRAY_LEN(url_cases), delegation_url_is_in);
+	memset(long_url + 18, 'a', sizeof(long_url) - 18);
+	assert_true(delegation_url_is_in(STR("https://h.example"), str_bytes(long_url, DELEGATION_TARGET_BYTES_MAX)));
+	assert_false(delegation_url_is_in(STR("https://h.example"), str_bytes(long_url, sizeof(long_url))));
+	assert_false(delegation_host_is(STR("h.example"), str_bytes(long_url, sizeof(long_url))));
+	assert_false(delegation_url_is_in(str_bytes(long_url, DELEGATION_URL_BYTES_MAX + 1),
+		str_bytes(long_url, DELEGATION_URL_BYTES_MAX + 1)));
 }
 
 static void hosts(void **state)
@@ -193,7 +203,7 @@ static void targets(void **state)
 		"/a?b/../c", "/%C3%A9", "/a?", "/a:b@c,d+e!$&'()*=" };
 	static const char *const bad[] = { "", "tickets", "http://h/", "*", "//a", "/a//b", "/.", "/..", "/a/../b",
 		"/a/.", "/./a", "/%2e", "/%2E%2E/a", "/a%2Fb", "/a%2fb", "/a%5Cb", "/a\\b", "/a%00", "/a%25b", "/a%0A",
-		"/a%7F", "/a#b", "/a b", "/a\tb", "/a\xc3\xa9", "/a%", "/a%2", "/a%GG", "/a%c3", "/%41", "/%7E", "/a?%41",
+		"/a%7F", "/a#b", "/a b", "/a\tb", "/a\xc3\xa9", "/a%", "/a%2", "/a%GG", "/a%c3", "/%41", "/%2D", "/%5F", "/%7A", "/%30", "/%7E", "/a?%41",
 		"/a?%", "/a?b#c", "/a?\"", "/a<b", "/a>b", "/a^b", "/a`b", "/{a}", "/a|b", "/..;/a", "/.;x", "/a?%00" };
 	char long_target[DELEGATION_TARGET_BYTES_MAX + 1];
 
@@ -222,7 +232,7 @@ static void targets(void **state)
 static void patterns(void **state)
 {
 	static const char *const bad[] = { "(", ")", "(a", "a)", "*", "+a", "?", "a**", "a+?", "a{2}{3}", "|*", "(*a)",
-		"(?:a)", "(?i)a", "[", "[a", "[]", "[^]", "[]a]", "[b-a]", "[a-\\d]", "[\\d-z]", "[a--]", "[--a]", "[a-b-c]",
+		"(?:a)", "(?i)a", "[", "[a", "[]", "[^]", "[]a]", "[b-a]", "[a-\\d]", "[\\d-z]", "[\\d-", "[[", "[a-[]", "[a--]", "[--a]", "[a-b-c]",
 		"[[:alpha:]]", "[\\D]", "a{", "a{}", "a{,3}", "a{3,2}", "a{256}", "a{1,256}", "a{01}", "a{1", "a{1,2", "a{1;2}",
 		"{2}", "}", "]", "^a", "a$", "\\", "\\a", "\\1", "\\b", "\\x41", "\\ ", "a\x01", "\x7f", "\xff", "\\\xc3\xa9",
 		"[\\", "[\\q]" };
@@ -273,6 +283,12 @@ static void patterns_are_bounded(void **state)
 	assert_int_equal(delegation_pattern_check(STR("((a{30}){30}){30}")), ERR_LIMIT);
 	assert_int_equal(delegation_pattern_check(STR("(a{200}){0,6}")), ERR_LIMIT);
 	assert_int_equal(delegation_pattern_check(STR("(a{255}b{255}c{255}){2,}")), ERR_LIMIT);
+	assert_int_equal(delegation_pattern_check(STR("(a{255}){4,}")), ERR_LIMIT);
+	assert_int_equal(delegation_pattern_check(STR("(a{255}){4}aab")), OK); /* 1,023 and the end */
+	assert_int_equal(delegation_pattern_check(STR("(a{255}){4}aabc")), ERR_LIMIT);
+	assert_int_equal(delegation_pattern_check(STR("(a{255}){4}aab?")), ERR_LIMIT);
+	assert_int_equal(delegation_pattern_check(STR("(a{255}){4}aab*")), ERR_LIMIT);
+	assert_int_equal(delegation_pattern_check(STR("(a{255}){4}aab|c")), ERR_LIMIT);
 	assert_int_equal(delegation_pattern_check(STR("(((((((((((((((a)))))))))))))))")), OK);
 	assert_int_equal(delegation_pattern_check(STR("((((((((((((((((((a))))))))))))))))))")), ERR_LIMIT);
 	buf_clear(&b);

@@ -312,6 +312,98 @@ static void writing_meets_its_limit(void **state)
 	assert_int_equal(snapshot_write(&c, &b), ERR_LIMIT);
 }
 
+static err_t route_with(arena_t *a, const char *doc, const char *from, const buf_t *to)
+{
+	const char *z;
+	snapshot_route_t r;
+
+	assert_int_equal(arena_cstr(a, buf_str(to), &z), OK);
+	return snapshot_route_parse(a, replaced(a, str_of(doc), from, z), &r, NULL);
+}
+
+static void routes_meet_their_limits(void **state)
+{
+	AUTO(buf_done) buf_t b;
+
+	(void)state;
+	buf_init(&b, 1 << 18);
+	for (size_t n = SNAPSHOT_TOOLS_MAX; n <= SNAPSHOT_TOOLS_MAX + 1; n++) {
+		AUTO(arena_free) arena_t *a = arena_new_capped(8 << 20);
+		buf_clear(&b);
+		for (size_t i = 0; i < n; i++) {
+			buf_printf(&b, "%s\"t%zu\":{\"scope\":\"s\",\"effect\":\"readonly\"}", i ? "," : "{", i);
+		}
+		buf_byte(&b, '}');
+		assert_int_equal(route_with(a, MCP, "{}", &b), n <= SNAPSHOT_TOOLS_MAX ? OK : ERR_LIMIT);
+	}
+	for (size_t n = SNAPSHOT_ENV_MAX; n <= SNAPSHOT_ENV_MAX + 1; n++) {
+		AUTO(arena_free) arena_t *a = arena_open();
+		buf_clear(&b);
+		for (size_t i = 0; i < n; i++) {
+			buf_printf(&b, "%s\"E%zu\":\"\"", i ? "," : "{", i);
+		}
+		buf_byte(&b, '}');
+		assert_int_equal(route_with(a, STDIO, "{\"K\":\"V\"}", &b),
+			n <= SNAPSHOT_ENV_MAX ? OK : ERR_LIMIT);
+	}
+	for (size_t n = SNAPSHOT_STRING_BYTES_MAX; n <= SNAPSHOT_STRING_BYTES_MAX + 1; n++) {
+		AUTO(arena_free) arena_t *a = arena_open();
+		buf_clear(&b);
+		for (size_t i = 0; i < n; i++) {
+			buf_byte(&b, 'v');
+		}
+		assert_int_equal(route_with(a, STDIO, "V", &b), n <= SNAPSHOT_STRING_BYTES_MAX ? OK : ERR_LIMIT);
+		assert_int_equal(route_with(a, STDIO, "/opt/s.js", &b),
+			n <= SNAPSHOT_STRING_BYTES_MAX ? OK : ERR_LIMIT);
+		assert_int_equal(route_with(a, STDIO, "read\"", &b) == OK, false);
+		assert_int_equal(route_with(a, MCP, "Authorization", &b), ERR_LIMIT);
+	}
+}
+
+static void snapshots_meet_their_limits(void **state)
+{
+	AUTO(arena_free) arena_t *a = arena_open();
+	AUTO(buf_wipe) buf_t b;
+	snapshot_content_t c;
+	snapshot_t *s;
+	jose_jwk_t keys[SNAPSHOT_TOKEN_KEYS_MAX + 1];
+	snapshot_agent_t agents[2];
+
+	(void)state;
+	fill(a, &c);
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		keys[i] = c.token_keys.keys[0];
+		keys[i].kid = arena_printf(a, "k%zu", i);
+	}
+	for (size_t n = SNAPSHOT_TOKEN_KEYS_MAX; n <= ARRAY_LEN(keys); n++) {
+		c.token_keys = (jose_jwks_t){ keys, n };
+		buf_init(&b, 1 << 20);
+		assert_int_equal(snapshot_write(&c, &b), OK);
+		err_t e = snapshot_parse(buf_str(&b), &s, NULL);
+		assert_int_equal(e == OK, n <= SNAPSHOT_TOKEN_KEYS_MAX);
+		snapshot_unref(e == OK ? s : NULL);
+		buf_wipe(&b);
+	}
+	fill(a, &c);
+	agents[0] = c.agents[1];
+	agents[0].state = SNAPSHOT_RETIRED;
+	agents[1] = c.agents[1];
+	c.agents = agents;
+	for (c.n_agents = 1; c.n_agents <= 2; c.n_agents++) { /* the second is the first again */
+		buf_init(&b, 1 << 20);
+		assert_int_equal(snapshot_write(&c, &b), OK);
+		err_t e = snapshot_parse(buf_str(&b), &s, NULL);
+		assert_int_equal(e, c.n_agents == 1 ? OK : ERR_DUPLICATE);
+		if (e == OK) {
+			assert_int_equal(s->c.agents[0].state, SNAPSHOT_RETIRED);
+			snapshot_unref(s);
+		}
+		buf_wipe(&b);
+	}
+	buf_init(&b, 1 << 10);
+	assert_int_equal(snapshot_parse(str_bytes("", SNAPSHOT_BYTES_MAX + (size_t)1), &s, NULL), ERR_LIMIT);
+}
+
 static err_t snapshot_mutant(str_t text)
 {
 	AUTO(snapshot_unref) snapshot_t *s = NULL;
@@ -379,6 +471,8 @@ int main(void)
 		cmocka_unit_test(route_documents_are_strict),
 		cmocka_unit_test(snapshots_are_strict),
 		cmocka_unit_test(writing_meets_its_limit),
+		cmocka_unit_test(routes_meet_their_limits),
+		cmocka_unit_test(snapshots_meet_their_limits),
 		cmocka_unit_test(mutants_are_read_whole_or_refused),
 		cmocka_unit_test(full_arenas_are_refused),
 	};
