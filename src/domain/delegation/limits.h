@@ -6,7 +6,7 @@ enum {
 	/* documents (JCS-S, reference ledger 11.1) */
 	DELEGATION_DOCUMENT_BYTES_MAX = 16 * 1024, /* JCS-S: a person can review no more */
 	DELEGATION_DOCUMENT_DEPTH_MAX = 16, /* JCS-S */
-	DELEGATION_RENDER_BYTES_MAX = 64 * 1024, /* every byte of a document may need four when escaped */
+	DELEGATION_RENDER_BYTES_MAX = 128 * 1024, /* every byte of a document may need four when escaped, and its words */
 	DELEGATION_CLAIMS_BYTES_MAX = 16 * 1024, /* claims of one token; the token must fit a header line */
 
 	/* bounds */

@@ -91,6 +91,11 @@ static bool add_escape_class(program_t *p, int letter)
 	}
 }
 
+static bool is_punctuation(int c)
+{
+	return (c > ' ' && c < '0') || (c > '9' && c < 'A') || (c > 'Z' && c < 'a') || (c > 'z' && c < 0x7f);
+}
+
 /* The character behind a backslash, if it stands for one. */
 static err_t escaped_char(int c, uint32_t *out)
 {
@@ -105,12 +110,18 @@ static err_t escaped_char(int c, uint32_t *out)
 		*out = '\t';
 		return OK;
 	default:
-		ENSURE(c > ' ' && c < 0x7f, ERR_VALUE);
-		ENSURE(!(c >= '0' && c <= '9') && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z'),
-			ERR_VALUE);
+		ENSURE(is_punctuation(c), ERR_VALUE);
 		*out = (uint32_t)c;
 		return OK;
 	}
+}
+
+/* The ranges from `first` on. */
+static err_t emit_class(program_t *p, int first, bool negated)
+{
+	int16_t n = (int16_t)(p->n_ranges - first);
+
+	return emit(p, (instr_t){ .op = OP_CLASS, .negated = negated, .x = (int16_t)first, .y = n });
 }
 
 static err_t read_escape(program_t *p, rd_t *r)
@@ -121,11 +132,7 @@ static err_t read_escape(program_t *p, rd_t *r)
 
 	if (add_escape_class(p, negated ? letter + 32 : letter)) {
 		r->p++;
-		return emit(p,
-			(instr_t){ .op = OP_CLASS,
-				.negated = negated,
-				.x = (int16_t)first,
-				.y = (int16_t)(p->n_ranges - first) });
+		return emit_class(p, first, negated);
 	}
 	TRY(escaped_char(letter, &c));
 	r->p++;
@@ -186,11 +193,7 @@ static err_t read_class(program_t *p, rd_t *r)
 	}
 	r->p++;
 	ENSURE(p->n_ranges > first, ERR_VALUE); /* [] and [^] */
-	return emit(p,
-		(instr_t){ .op = OP_CLASS,
-			.negated = negated,
-			.x = (int16_t)first,
-			.y = (int16_t)(p->n_ranges - first) });
+	return emit_class(p, first, negated);
 }
 
 /* --- quantifiers ------------------------------------------------------------------------------ */
@@ -464,8 +467,7 @@ static bool is_matched(const program_t *p, const threads_t *t)
 
 static bool run(const program_t *p, str_t text)
 {
-	threads_t lists[2] = { { .n = 0 }, { .n = 0 } };
-	threads_t *now = &lists[0], *next = &lists[1];
+	threads_t lists[2] = { { .n = 0 }, { .n = 0 } }, *now = &lists[0], *next = &lists[1], *swap;
 	marks_t m = { .generation = 1 };
 	rd_t r = rd_of(text);
 
@@ -479,9 +481,7 @@ static bool run(const program_t *p, str_t text)
 				add_thread(p, &m, next, now->pc[k] + 1);
 			}
 		}
-		threads_t *swap = now;
-		now = next;
-		next = swap;
+		swap = now, now = next, next = swap;
 	}
 	return rd_empty(&r) && is_matched(p, now);
 }
