@@ -136,6 +136,31 @@ static void log_to_diag(cyaml_log_t level, void *owner, const char *fmt, va_list
 	}
 }
 
+/* libcyaml names the place of the field before a key that it refuses: look for the key itself from there
+ * on. `said` is "Unexpected key: X" or "Mapping field already seen: X". */
+static void key_place(const char *file, diag_t *said)
+{
+	const char *colon = strstr(said->text, ": ");
+	bool seen = str_starts(str_of(said->text), STR("Mapping field already seen"));
+	char line[1024];
+	FILE *f;
+
+	if (!colon || !(seen || str_starts(str_of(said->text), STR("Unexpected key"))) || !(f = fopen(file, "re"))) {
+		return;
+	}
+	str_t key = str_of(colon + 2);
+	for (uint32_t n = 1; fgets(line, sizeof(line), f); n++) {
+		str_t text = str_trim(str_of(line));
+		bool is_it = str_starts(text, key) && str_starts(str_sub(text, key.n, 1), STR(":"));
+		if (is_it && (seen ? n > said->line : n >= said->line)) {
+			said->line = n;
+			said->column = (uint32_t)(strspn(line, " ") + 1);
+			break;
+		}
+	}
+	fclose(f);
+}
+
 /* "127.0.0.1:7480" -> host and port. Only loopback: TLS is not built yet, and plain HTTP leaves no host. */
 static err_t listen_parse(const char *text, const char *key, const char **out_host, uint16_t *out_port,
 	diag_t *diag)
@@ -251,7 +276,12 @@ err_t config_load(const char *file, config_t *out, diag_t *diag)
 	TRY(file_size_check(file, diag));
 	cyaml_err_t e = cyaml_load_file(file, &how, &root_schema, (cyaml_data_t **)&y, NULL);
 	if (e != CYAML_OK) {
+		key_place(file, &said);
 		diag_set(diag, said.line, said.column, "%s", said.text[0] ? said.text : cyaml_strerror(e));
+		return ERR_CONFIG;
+	}
+	if (!y) {
+		diag_set(diag, 0, 0, "%s is empty", file);
 		return ERR_CONFIG;
 	}
 	TRY(config_take(y, &c, diag)); /* y's strings live as long as the process */
