@@ -55,6 +55,7 @@ static err_t entry_write(explain_t *x, const store_entry_t *e)
 	jw_kobject(x->w, "opened");
 	opened_one(x, e->rid, "act.args", json_pointer(leaf, STR("/act/args")));
 	opened_one(x, e->rid, "act.digest", json_pointer(leaf, STR("/act/digest")));
+	opened_one(x, e->rid, "doc", json_get(leaf, STR("doc")));
 	opened_one(x, e->rid, "reason", json_get(leaf, STR("reason")));
 	opened_one(x, e->rid, "resp", json_get(leaf, STR("resp")));
 	jw_end(x->w);

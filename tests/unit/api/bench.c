@@ -356,6 +356,7 @@ told_t tell(bench_t *b, const ask_t *ask)
 	if (json_parse(b->a, t.text, NULL, &t.json, NULL) != OK) {
 		t.json = NULL;
 	}
+	contract_check(str_of(ask->method), str_of(ask->path), t.status, t.json);
 	return t;
 }
 

@@ -51,6 +51,11 @@ const person_t *bench_operator(bench_t *b); /* role admin */
 /* Makes a key pair; nobody knows it yet. */
 person_t *person_new(bench_t *b);
 
+/* contract.c: holds an answer against docs/openapi.json; finds what describes a door. */
+void contract_check(str_t method, str_t path, int status, const json_t *answer);
+const json_t *contract_operation(const api_door_t *door);
+size_t contract_operations(void);
+
 told_t tell(bench_t *b, const ask_t *ask);
 /* The usual: signed by `by` over the admin socket. */
 told_t sign(bench_t *b, const person_t *by, const char *verb, const char *method, const char *path,

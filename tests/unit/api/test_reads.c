@@ -125,6 +125,18 @@ static err_t export_check(bench_t *b, str_t text, ledger_report_t *report)
 	return e;
 }
 
+/* The record's commitment opens to the very document that the person signed. */
+static void signed_by_operator(bench_t *b, const told_t *t)
+{
+	str_t doc = text_at(t, "/opened/doc"), sig;
+	delegation_verb_t v;
+
+	assert_int_equal(b64url_dec(bench_arena(b), text_at(t, "/record/sig"), 64, &sig), OK);
+	assert_int_equal(delegation_verb_parse(bench_arena(b), doc, &v, NULL), OK);
+	assert_int_equal(delegation_verb_verify(bench_arena(b), doc, &v, crypto_key_pub(bench_operator(b)->key), sig), OK);
+	assert_text(v.verb, "role.put");
+}
+
 static void the_ledger(void **state)
 {
 	bench_t *b = *state;
@@ -152,6 +164,7 @@ static void the_ledger(void **state)
 	t = get(b, fmt(b, "/explain/%.*s", STR_ARG(rid)));
 	assert_told(&t, 200, NULL);
 	assert_text(text_at(&t, "/record/verb"), "role.put");
+	signed_by_operator(b, &t);
 }
 
 /* Clients that go away or read slowly in the middle of an export hold nobody up. */
@@ -191,6 +204,29 @@ static void the_first_start(void **state)
 	assert_text(text_at(&t, "/roles/0/permissions/0"), "attorn:administer");
 }
 
+/* docs/openapi.json and the table of doors describe the same, row by row. */
+static void the_description_is_complete(void **state)
+{
+	const api_door_t *doors;
+	size_t n = api_doors(&doors);
+	told_t t = get(*state, "/openapi.json");
+
+	assert_told(&t, 200, NULL);
+	assert_int_equal(contract_operations(), n);
+	for (size_t i = 0; i < n; i++) {
+		const json_t *op = contract_operation(&doors[i]);
+		str_t verb;
+		if (!op || json_need_str(op, STR("x-attorn-verb"), 64, &verb) != OK) {
+			fail_msg("not described: %.*s %.*s", STR_ARG(doors[i].method), STR_ARG(doors[i].path));
+		}
+		assert_true(str_eq(verb, doors[i].verb));
+		assert_int_equal(json_get(op, STR("requestBody")) != NULL, doors[i].body_max > 0);
+		/* [] none, [{signature}] always, [{signature},{}] on TCP */
+		size_t ways = doors[i].flags & (API_PUBLIC | API_SELF_SIGNED) ? 0 : doors[i].flags & API_WIDENS ? 1 : 2;
+		assert_int_equal(json_count(json_get(op, STR("security"))), ways);
+	}
+}
+
 static int open_bench(void **state)
 {
 	*state = bench_open();
@@ -206,6 +242,7 @@ static int close_bench(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_description_is_complete),
 		cmocka_unit_test(the_first_start),
 		cmocka_unit_test(tcp_reads_are_signed),
 		cmocka_unit_test(others_see_less),
