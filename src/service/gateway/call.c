@@ -158,6 +158,7 @@ static err_t call_judge(flow_t *f)
 	call_t *c = f->state;
 	op_t *op;
 
+	c->answered_upstream = true;
 	err_t e = c->up->judge(c);
 	if (e != ERR_SESSION || c->revived || !c->up->revive) {
 		TRY(e);
@@ -179,7 +180,20 @@ static err_t call_revive(flow_t *f)
 
 static err_t call_again(flow_t *f)
 {
+	call_t *c = f->state;
+
+	c->answered_upstream = false;
 	return flow_skip_to(f, "forward");
+}
+
+void call_verdict(call_t *c, message_verdict_t verdict)
+{
+	c->status = verdict.is_error ? ADMIT_ERROR : ADMIT_SUCCESS;
+	if (verdict.has_code) {
+		c->code = arena_printf(c->v->a, "rpc_%lld", (long long)verdict.code);
+	} else if (verdict.is_error) {
+		c->code = STR("tool_error");
+	}
 }
 
 /* Nobody can tell what a call did that was cut in mid-flight. */
@@ -191,14 +205,14 @@ static admit_status_t status_of_failure(const call_t *c, err_t e)
 	if (e == ERR_TIMEOUT) {
 		return ADMIT_TIMEOUT;
 	}
-	return c->has_answer ? ADMIT_ERROR : ADMIT_UNKNOWN;
+	return c->answered_upstream ? ADMIT_ERROR : ADMIT_UNKNOWN;
 }
 
 static str_t answer_digest(call_t *c)
 {
 	uint8_t digest[CRYPTO_SHA256_BYTES];
 
-	if (!c->has_answer) {
+	if (!c->answered_upstream) {
 		return STR_NULL;
 	}
 	crypto_sha256_end(&c->hash, digest);

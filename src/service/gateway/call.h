@@ -3,6 +3,7 @@
 #define ATTORN_GATEWAY_CALL_H
 
 #include "service/gateway/sse.h"
+#include "service/gateway/stdio.h"
 #include "service/gateway/visit.h"
 
 /* A kind of upstream. */
@@ -37,22 +38,22 @@ struct call {
 	admit_status_t status;
 	str_t code;
 	crypto_sha256_t hash; /* of the answer's bytes as upstream sent them */
-	bool has_answer;
+	bool answered_upstream; /* the answer came back whole, whatever it is worth */
 	net_pump_result_t pump; /* HTTP kinds */
 	sse_reader_t sse; /* mcp-http */
 	bool revived; /* mcp-http: the session upstream was made anew for this call */
 	net_response_t revival;
 	bool sse_final; /* the response was among the events */
-	struct mcp_filter *filter;
-	str_t line; /* stdio: the response, with the client's id */
+	stdio_answer_t stdio;
+	str_t json; /* mcp-http: the response, when it is one message */
 	uint64_t progress_s; /* stdio: second of the last progress, and how many in it */
 	unsigned progress_n;
 
 	call_t *prev, *next; /* g->calls */
 };
 
-/* Success or error, read from the response of an MCP upstream. */
-void call_judge_message(call_t *c, const message_t *m);
+/* Success or error, by the response of an MCP upstream. */
+void call_verdict(call_t *c, message_verdict_t verdict);
 /* Starts the flow; takes the visit. */
 void call_start(visit_t *v);
 /* For simulations: same, returns the flow's id, 0 when it could not start (then the visit is freed). */

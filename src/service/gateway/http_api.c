@@ -21,7 +21,6 @@ static err_t http_head(net_exchange_t *x, int status, net_headers_t headers, voi
 	net_headers_t pass;
 
 	(void)x;
-	c->has_answer = true;
 	ENSURE(!is_challenge(status), ERR_UPSTREAM);
 	TRY(headers_to_client(c->v->a, headers, c->told.credential_header, &pass));
 	visit_begin(c->v, status, pass);

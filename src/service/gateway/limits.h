@@ -46,6 +46,7 @@ enum {
 	GATEWAY_CHILD_START_TIMEOUT_MS = 30000, /* from spawn to the answer to initialize; npx may download */
 	GATEWAY_CHILD_PAUSE_MIN_MS = 100,
 	GATEWAY_CHILD_PAUSE_MAX_MS = 10000,
+	GATEWAY_CHILD_PATIENCE_MS = 1000, /* a shorter pause is waited for; a longer one fails the call at once */
 	GATEWAY_CHILD_CALM_MS = 30000, /* alive this long: the next pause starts small again */
 	GATEWAY_CHILD_CLOSE_MS = 2000, /* stdin closed -> SIGTERM -> SIGKILL (mcp.md W3) */
 };

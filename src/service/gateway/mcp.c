@@ -22,7 +22,7 @@ typedef struct talk {
 	const verb_t *verb;
 	bool asked_http;
 	net_response_t response; /* HTTP upstream */
-	str_t line; /* stdio upstream */
+	stdio_answer_t stdio; /* stdio upstream */
 	str_t answer; /* JSON for 200; empty: 202 */
 	str_t session_id; /* to be named in the answer */
 } talk_t;
@@ -53,7 +53,7 @@ static err_t ask_stdio(talk_t *t, const message_t *request, op_t **out)
 	const stdio_ask_t ask = { .request = request };
 
 	ENSURE(s, ERR_UPSTREAM);
-	*out = stdio_ask(v->a, s, &ask, &t->line);
+	*out = stdio_ask(v->a, s, &ask, &t->stdio);
 	return OK;
 }
 
@@ -65,8 +65,8 @@ static err_t response_of(talk_t *t, message_t *m, str_t *text)
 	if (!is_stdio(t)) {
 		return mcp_http_response(v->a, &t->response, v->msg.id, m, text);
 	}
-	*text = t->line;
-	ENSURE(message_read(v->a, t->line, MESSAGE_FROM_UPSTREAM, m, NULL) == OK, ERR_UPSTREAM);
+	*text = t->stdio.text;
+	ENSURE(message_read(v->a, t->stdio.text, MESSAGE_FROM_UPSTREAM, m, NULL) == OK, ERR_UPSTREAM);
 	return OK;
 }
 

@@ -149,7 +149,6 @@ static err_t relay_head(net_exchange_t *x, int status, net_headers_t headers, vo
 	call_t *c = owner;
 
 	(void)x;
-	c->has_answer = true;
 	if (status != 200 || !type_is(headers, STR("text/event-stream"))) {
 		*out_mode = NET_PUMP_COLLECT;
 		return OK;
@@ -158,26 +157,6 @@ static err_t relay_head(net_exchange_t *x, int status, net_headers_t headers, vo
 	sse_reader_init(c->v->a, &c->sse, GATEWAY_EVENT_BYTES_MAX);
 	*out_mode = NET_PUMP_STREAM;
 	return OK;
-}
-
-void call_judge_message(call_t *c, const message_t *m)
-{
-	int64_t code = 0;
-	bool is_error = false;
-
-	if (m->error) {
-		c->status = ADMIT_ERROR;
-		c->code = json_i64(json_get(m->error, STR("code")), &code) == OK
-			? arena_printf(c->v->a, "rpc_%lld", (long long)code)
-			: STR("rpc_error");
-		return;
-	}
-	if (json_bool(json_get(m->result, STR("isError")), &is_error) == OK && is_error) {
-		c->status = ADMIT_ERROR;
-		c->code = STR("tool_error");
-		return;
-	}
-	c->status = ADMIT_SUCCESS;
 }
 
 typedef struct {
@@ -191,7 +170,7 @@ static bool event_passes(call_t *c, const message_t *m)
 {
 	if (m->kind == MESSAGE_RESPONSE && message_id_eq(m->id, c->v->msg.id) && !c->sse_final) {
 		c->sse_final = true;
-		call_judge_message(c, m);
+		call_verdict(c, message_verdict(m));
 		return true;
 	}
 	return m->kind == MESSAGE_NOTIFICATION && str_eq(m->method, STR("notifications/progress")) && !c->sse_final;
@@ -258,11 +237,11 @@ static err_t mcp_judge(call_t *c)
 		return OK;
 	}
 	crypto_sha256_add(&c->hash, c->pump.response.body);
-	err_t e = mcp_http_response(c->v->a, &c->pump.response, c->v->msg.id, &m, &c->line);
+	err_t e = mcp_http_response(c->v->a, &c->pump.response, c->v->msg.id, &m, &c->json);
 	ENSURE(e != ERR_SESSION || c->v->session.upstream_sid.n, ERR_UPSTREAM);
 	c->revived = c->revived || (e == ERR_SESSION && !is_alone_in_session(c)); /* never half alive */
 	TRY(e);
-	call_judge_message(c, &m);
+	call_verdict(c, message_verdict(&m));
 	return OK;
 }
 
@@ -272,7 +251,7 @@ static void mcp_answer(call_t *c)
 		visit_end(c->v);
 		return;
 	}
-	visit_reply(c->v, c->pump.response.status, NET_NO_HEADERS, STR("application/json"), c->line);
+	visit_reply(c->v, c->pump.response.status, NET_NO_HEADERS, STR("application/json"), c->json);
 }
 
 /* In this era a closed connection cancels nothing: say it (mcp.md 2). */

@@ -104,6 +104,20 @@ bool message_id_eq(str_t x, str_t y)
 	return x.n > 0 && str_eq(x, y);
 }
 
+message_verdict_t message_verdict(const message_t *m)
+{
+	message_verdict_t v = { .is_error = m->error != NULL };
+
+	if (m->error) {
+		v.has_code = json_i64(json_get(m->error, STR("code")), &v.code) == OK;
+		return v;
+	}
+	if (json_bool(json_get(m->result, STR("isError")), &v.is_error) != OK) {
+		v.is_error = false;
+	}
+	return v;
+}
+
 static void edits_sort(message_edit_t *v, size_t n)
 {
 	for (size_t i = 1; i < n; i++) {

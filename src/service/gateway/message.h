@@ -30,6 +30,14 @@ MUST err_t message_read(arena_t *a, str_t text, message_from_t from, message_t *
 /* True for two ids of one type and value (1 is not "1"); lexemes as sent. */
 bool message_id_eq(str_t x, str_t y);
 
+/* What a response says of the call it answers. */
+typedef struct {
+	bool is_error; /* an error object, or a result with isError */
+	bool has_code;
+	int64_t code; /* of an error object */
+} message_verdict_t;
+message_verdict_t message_verdict(const message_t *response);
+
 typedef struct {
 	str_t old; /* a span inside the text */
 	str_t with;

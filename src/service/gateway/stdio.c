@@ -93,7 +93,8 @@ static err_t initialize_send(stdio_t *s)
 
 void stdio_initialized(stdio_t *s, const message_t *m)
 {
-	if (s->state != STDIO_STARTING || !m->result || json_kind(m->result) != JSON_OBJECT) {
+	CHECK(s->state == STDIO_STARTING);
+	if (!m->result || json_kind(m->result) != JSON_OBJECT) {
 		log_kv(LVL_ERROR, "gateway.child_refuses", kv_s("route", s->name));
 		child_kill(s->child);
 		return;

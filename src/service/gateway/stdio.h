@@ -20,9 +20,14 @@ typedef struct {
 	void (*progress)(void *owner, str_t message); /* with the caller's token; may be NULL */
 	void *owner;
 } stdio_ask_t;
-/* As an operation: sends the request and brings the response, with the caller's id, into `a`.
+
+typedef struct {
+	str_t text; /* the response, with the caller's id */
+	message_verdict_t verdict;
+} stdio_answer_t;
+/* As an operation: sends the request and brings the response into `a`.
  * ERR_UPSTREAM: no child, or it died meanwhile. Hurried: the child is told `cancelled`. */
-op_t *stdio_ask(arena_t *a, stdio_t *s, const stdio_ask_t *ask, str_t *out_response);
+op_t *stdio_ask(arena_t *a, stdio_t *s, const stdio_ask_t *ask, stdio_answer_t *out_answer);
 
 /* Of a ready child, copied into `a`: its result of initialize. ERR_UPSTREAM. */
 MUST err_t stdio_init_result(const stdio_t *s, arena_t *a, str_t *out);

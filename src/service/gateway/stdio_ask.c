@@ -26,7 +26,7 @@ static ask_op_t *slot_of(const stdio_t *s, uint64_t id)
 {
 	ask_op_t *k = s->slots[id % GATEWAY_CHILD_CALLS_MAX];
 
-	return k && k->id == id ? k : NULL;
+	return k && k->id == id ? k : NULL; /* a slot's earlier ids are nobody's */
 }
 
 static void slot_give_back(ask_op_t *k)
@@ -103,7 +103,7 @@ static void ask_start(op_t *op)
 
 	if (s->state == STDIO_READY) {
 		ask_go(k);
-	} else if (s->state == STDIO_PAUSED || s->removed) {
+	} else if (s->removed || (s->state == STDIO_PAUSED && s->pause_ms > GATEWAY_CHILD_PATIENCE_MS)) {
 		op_complete(op, ERR_UPSTREAM);
 	} else {
 		*s->waiting_tail = k;
@@ -151,7 +151,7 @@ static void ask_hurry(op_t *op)
 
 static const op_kind_t ask_kind = { .name = "stdio.ask", .start = ask_start, .hurry = ask_hurry };
 
-op_t *stdio_ask(arena_t *a, stdio_t *s, const stdio_ask_t *ask, str_t *out_response)
+op_t *stdio_ask(arena_t *a, stdio_t *s, const stdio_ask_t *ask, stdio_answer_t *out_answer)
 {
 	ask_op_t *k = arena_new(a, ask_op_t);
 
@@ -159,7 +159,7 @@ op_t *stdio_ask(arena_t *a, stdio_t *s, const stdio_ask_t *ask, str_t *out_respo
 	k->s = s;
 	k->a = a;
 	k->ask = *ask;
-	k->out = out_response;
+	k->out = out_answer;
 	return &k->op;
 }
 
@@ -227,7 +227,8 @@ static err_t response_text(ask_op_t *k, const message_t *m)
 
 	buf_init(&b, m->text.n + GATEWAY_ID_BYTES_MAX);
 	TRY(message_splice(&b, m->text, &edit, 1));
-	return arena_dup(k->a, buf_str(&b), k->out);
+	k->out->verdict = message_verdict(m);
+	return arena_dup(k->a, buf_str(&b), &k->out->text);
 }
 
 static void response_take(stdio_t *s, const message_t *m)
@@ -238,7 +239,7 @@ static void response_take(stdio_t *s, const message_t *m)
 		stray(s, "response without an id of ours");
 		return;
 	}
-	if (id == STDIO_INIT_ID) {
+	if (id == STDIO_INIT_ID && s->state == STDIO_STARTING) {
 		stdio_initialized(s, m);
 		return;
 	}

@@ -51,18 +51,14 @@ static err_t stdio_forward(call_t *c, op_t **out)
 	const stdio_ask_t ask = { .request = &v->msg, .progress = stdio_progress, .owner = c };
 
 	ENSURE(s, ERR_UPSTREAM);
-	*out = stdio_ask(v->a, s, &ask, &c->line);
+	*out = stdio_ask(v->a, s, &ask, &c->stdio);
 	return OK;
 }
 
 static err_t stdio_judge(call_t *c)
 {
-	message_t m;
-
-	c->has_answer = true;
-	crypto_sha256_add(&c->hash, c->line);
-	ENSURE(message_read(c->v->a, c->line, MESSAGE_FROM_UPSTREAM, &m, NULL) == OK, ERR_UPSTREAM);
-	call_judge_message(c, &m);
+	crypto_sha256_add(&c->hash, c->stdio.text);
+	call_verdict(c, c->stdio.verdict);
 	return OK;
 }
 
@@ -71,10 +67,10 @@ static void stdio_answer(call_t *c)
 	visit_t *v = c->v;
 
 	if (!v->answered) {
-		visit_reply_json(v, c->line);
+		visit_reply_json(v, c->stdio.text);
 		return;
 	}
-	if (visit_event(v, c->line) == OK) {
+	if (visit_event(v, c->stdio.text) == OK) {
 		visit_end(v);
 	} else {
 		visit_cut(v);

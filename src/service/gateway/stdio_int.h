@@ -17,7 +17,7 @@ typedef struct ask_op {
 	stdio_t *s;
 	arena_t *a;
 	stdio_ask_t ask;
-	str_t *out;
+	stdio_answer_t *out;
 	uint64_t id; /* ours; 0: not sent */
 	struct ask_op *next; /* in s->waiting */
 } ask_op_t;
