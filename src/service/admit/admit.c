@@ -145,6 +145,9 @@ static err_t admit_parse(admit_job_t *j)
 	TRY(json_need_str(root, STR("route"), ADMIT_ID_BYTES_MAX, &q->route));
 	TRY(json_need_obj(root, STR("record"), &record));
 	q->record = json_raw(record);
+	if (json_str(json_pointer(record, STR("/token/hash")), &q->token_hash) != OK) {
+		q->token_hash = STR_NULL;
+	}
 	ENSURE(feed_instance_alive(j->m->deps.feed, q->instance), ERR_UNAVAILABLE);
 	crypto_sha256(net_body(j->x), q->req_digest);
 	return OK;

@@ -98,9 +98,21 @@ static err_t once_check(run_t *r)
 	return OK;
 }
 
+/* A token that its holder gave back (RFC 7009). */
+static err_t token_check(run_t *r)
+{
+	bool revoked = false;
+
+	if (r->q->token_hash.n) {
+		TRY(store_used_has(r->txn, STR("revoked"), r->q->token_hash, &revoked));
+	}
+	return revoked ? ERR_TOKEN : OK;
+}
+
 static err_t run_check(run_t *r)
 {
 	ENSURE(r->route, ERR_NOT_FOUND);
+	TRY(token_check(r));
 	TRY(grants_check(r));
 	TRY(once_check(r));
 	return vault_credential(r->deps->vault, r->txn, r->a, r->route, &r->out->credential);

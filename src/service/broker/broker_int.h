@@ -58,6 +58,9 @@ MUST err_t broker_client_check(broker_t *b, arena_t *a, str_t assertion, const s
 MUST err_t broker_token_read(broker_t *b, arena_t *a, const feed_view_t *view, str_t text, int64_t now_s,
 	delegation_claims_t *out);
 
+/* "sha-256:<hex>" of a token's text: its name in the space "revoked" of `used`, and in records. */
+str_t broker_token_hash(arena_t *a, str_t token);
+
 /* Answers in OAuth's form (RFC 6749 5.2), with a fresh nonce and no-store. `token_endpoint` maps what a
  * token's failure means there (oauth.md 17). */
 void broker_reply_error(broker_t *b, net_exchange_t *x, err_t e);

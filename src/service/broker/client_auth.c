@@ -92,3 +92,11 @@ err_t broker_token_read(broker_t *b, arena_t *a, const feed_view_t *view, str_t 
 	ENSURE(jose_jwt_verify(a, text, &expect, &jwt, NULL) == OK, ERR_TOKEN);
 	return delegation_claims_read(a, jwt.payload, out, NULL);
 }
+
+str_t broker_token_hash(arena_t *a, str_t token)
+{
+	uint8_t hash[CRYPTO_SHA256_BYTES];
+
+	crypto_sha256(token, hash);
+	return delegation_digest_text(a, hash);
+}

@@ -1,6 +1,6 @@
 /* introspect.c: POST /oauth/introspect (RFC 7662) and /oauth/revoke (RFC 7009). Jobs: authenticate the
- * client as the token endpoint does, look in the store, answer. A revoked token's jti stands in `used`,
- * where admit and exchange see it. */
+ * client as the token endpoint does, look in the store, answer. A revoked token's hash stands in `used`,
+ * space "revoked", where admit and exchange see it. */
 #include "service/broker/broker_int.h"
 
 typedef struct {
@@ -74,10 +74,10 @@ static err_t revoke_token(store_txn_t *txn, look_t *k)
 	uint8_t random[ULID_RANDOM_BYTES];
 	ledger_record_t record = { .type = LEDGER_REVOKE, .now_us = k->now_us };
 	ledger_receipt_t receipt;
-	err_t e = store_used_insert(txn, k->b->deps.issuer, k->claims.jti, k->claims.exp + BROKER_LEEWAY_S);
+	err_t e = store_used_insert(txn, STR("revoked"), broker_token_hash(k->a, k->token), k->claims.exp + BROKER_LEEWAY_S);
 
 	if (e == ERR_REPLAY) {
-		return OK; /* spent or revoked before: it is dead */
+		return OK; /* revoked before */
 	}
 	TRY(e);
 	crypto_random(random, sizeof(random));
@@ -92,8 +92,11 @@ static err_t look_alive(store_txn_t *txn, look_t *k)
 	store_grant_t *chain;
 	size_t n;
 
-	TRY(store_used_has(txn, k->b->deps.issuer, k->claims.jti, &k->spent));
-	k->active = !k->spent;
+	bool revoked;
+
+	TRY(store_used_has(txn, k->b->deps.issuer, k->claims.jti, &k->spent)); /* a capability that did its call */
+	TRY(store_used_has(txn, STR("revoked"), broker_token_hash(k->a, k->token), &revoked));
+	k->active = !k->spent && !revoked;
 	if (!k->claims.grant.n || !k->active) {
 		return OK;
 	}

@@ -145,6 +145,17 @@ static err_t spend(store_txn_t *txn, const exchange_t *e)
 	return store_used_insert(txn, e->proof.jkt, e->proof.jti, e->proof.keep_until_unix_s);
 }
 
+/* A delegated token that its holder gave back buys nothing more (RFC 7009). */
+static err_t subject_alive(store_txn_t *txn, const exchange_t *e)
+{
+	bool revoked = false;
+
+	if (e->form.ask == ASK_CAPABILITY) {
+		TRY(store_used_has(txn, STR("revoked"), broker_token_hash(e->write.a, e->form.subject_token), &revoked));
+	}
+	return revoked ? ERR_TOKEN : OK;
+}
+
 /* The chain again, in this transaction: a revoke that was acknowledged before is seen (oauth P84). */
 static err_t chain_alive(store_txn_t *txn, exchange_t *e)
 {
@@ -179,6 +190,7 @@ err_t exchange_record_closure(store_txn_t *txn, void *self)
 
 	e->write.done = false; /* a closure may run twice */
 	TRY(fence_check(txn, e));
+	TRY(subject_alive(txn, e));
 	TRY(chain_alive(txn, e));
 	TRY(spend(txn, e));
 	TRY(store_key_next_n(txn, vault_token_kid(e->b->deps.vault), &e->write.sign_n));

@@ -205,6 +205,25 @@ static void a_closed_call_stays_closed(void **state)
 	refused_with(k, ERR_CLOSED);
 }
 
+#define HASH "sha-256:2222222222222222222222222222222222222222222222222222222222222222"
+
+static err_t token_revoke_run(store_txn_t *txn, void *self)
+{
+	(void)self;
+	return store_used_insert(txn, STR("revoked"), STR(HASH), NOW_S + 600);
+}
+
+static void a_revoked_token_admits_nothing(void **state)
+{
+	authority_t *t = *state;
+	ask_t k = ask_of(t, RID("D"), "jti-d");
+
+	k.q.token_hash = STR(HASH);
+	authority_write(t, token_revoke_run, NULL);
+	refused_with(k, ERR_TOKEN);
+	assert_int_equal(grant_row(t).uses_left, 3);
+}
+
 typedef struct {
 	authority_t *t;
 	store_grant_t row;
@@ -238,6 +257,7 @@ int main(void)
 		CASE(refuses_what_is_late_or_elsewhere),
 		CASE(without_its_credential_nothing_is_admitted),
 		CASE(a_closed_call_stays_closed),
+		CASE(a_revoked_token_admits_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
