@@ -99,21 +99,12 @@ static bool is_punctuation(int c)
 /* The character behind a backslash, if it stands for one. */
 static err_t escaped_char(int c, uint32_t *out)
 {
-	switch (c) {
-	case 'n':
-		*out = '\n';
-		return OK;
-	case 'r':
-		*out = '\r';
-		return OK;
-	case 't':
-		*out = '\t';
-		return OK;
-	default:
-		ENSURE(is_punctuation(c), ERR_VALUE);
-		*out = (uint32_t)c;
-		return OK;
-	}
+	static const str_t letters = STR_INIT("nrt"), controls = STR_INIT("\n\r\t");
+	size_t i = c > 0 ? str_find(letters, (char)c) : letters.n;
+
+	ENSURE(i < letters.n || is_punctuation(c), ERR_VALUE);
+	*out = i < letters.n ? (uint32_t)controls.p[i] : (uint32_t)c;
+	return OK;
 }
 
 /* The ranges from `first` on. */
