@@ -141,7 +141,7 @@ err_t api_agent_register_run(api_call_t *c, store_txn_t *txn)
 
 	TRY(api_may(c, txn, POLICY_ADMINISTER, STR("agent"), NULL));
 	TRY(api_user_find(c, txn, in->owner, &owner));
-	ENSURE(owner.active, api_say(c, ERR_VALUE, "owner: this user is suspended"));
+	ENSURE(owner.active, api_say(c, ERR_VALUE, "owner: this user is disabled"));
 	TRY(roles_exist(c, txn, &in->roles));
 	store_agent_t row = {
 		.id = delegation_agent_id(c->a, c->p->deps.trust_domain,

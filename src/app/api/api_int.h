@@ -106,7 +106,7 @@ MUST err_t api_signature_read(api_call_t *c); /* headers, on the loop */
 /* Verifies the verb's signature against the store; does not spend the nonce. Nothing to do without. */
 MUST err_t api_signer_check(api_call_t *c, store_txn_t *txn);
 MUST err_t api_nonce_spend(api_call_t *c, store_txn_t *txn);
-/* Fills *who from a user's row; ERR_LOGIN when there is none or it is suspended. */
+/* Fills *who from a user's row; ERR_LOGIN when there is none or it is disabled. */
 MUST err_t api_user_facts(api_call_t *c, store_txn_t *txn, str_t id, api_who_t *who);
 /* ERR_FENCE when the rules in c->view are not those of the store. */
 MUST err_t api_rules_current(api_call_t *c, store_txn_t *txn);

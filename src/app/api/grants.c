@@ -124,7 +124,7 @@ static err_t parent_check(api_call_t *c, store_txn_t *txn, grant_in_t *in)
 	TRY(delegation_grant_child_check(&parent, chain[0].doc, &in->g, &c->diag));
 	in->parent = chain[0];
 	e = api_user_facts(c, txn, chain[0].user, &in->user);
-	return e == ERR_LOGIN ? api_say(c, ERR_GRANT, "the user behind this grant is suspended") : e;
+	return e == ERR_LOGIN ? api_say(c, ERR_GRANT, "the user behind this grant is disabled") : e;
 }
 
 static err_t agent_find(api_call_t *c, store_txn_t *txn, grant_in_t *in)

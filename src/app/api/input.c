@@ -95,7 +95,10 @@ err_t api_words(api_call_t *c, str_t key, size_t max, err_t (*check)(str_t word)
 		ENSURE(e == OK, api_say(c, e, "%.*s: element %zu is malformed or repeated", STR_ARG(key), n + 1));
 		n++;
 	}
-	return words_finish(c->a, v, n, out);
+	TRY(words_finish(c->a, v, n, out));
+	ENSURE(out->list.n <= DELEGATION_SCOPE_BYTES_MAX,
+		api_say(c, ERR_LIMIT, "%.*s: more than %d bytes", STR_ARG(key), DELEGATION_SCOPE_BYTES_MAX));
+	return OK;
 }
 
 err_t api_words_of(arena_t *a, str_t json, api_words_t *out)

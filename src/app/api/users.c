@@ -57,7 +57,7 @@ static err_t user_answer(api_call_t *c, store_txn_t *txn, const store_user_t *ro
 	TRY(store_user_roles(txn, c->a, row->id, &roles, &n_roles));
 	jw_kstr(&c->w, "id", row->id);
 	jw_kstr(&c->w, "name", row->name);
-	jw_kstr(&c->w, "state", row->active ? STR("active") : STR("suspended"));
+	jw_kstr(&c->w, "state", row->active ? STR("active") : STR("disabled"));
 	jw_ki64(&c->w, "created", row->created_s);
 	jw_karray(&c->w, "roles");
 	for (size_t i = 0; i < n_roles; i++) {
@@ -234,7 +234,7 @@ err_t api_user_state_parse(api_call_t *c)
 	TRY(API_ONLY(c, STR("state")));
 	TRY(json_need_str(c->body, STR("state"), API_PATH_BYTES_MAX, &in->state));
 	c->widens = str_eq(in->state, STR("active"));
-	ENSURE(c->widens || str_eq(in->state, STR("suspended")), api_say(c, ERR_VALUE, "state: active or suspended"));
+	ENSURE(c->widens || str_eq(in->state, STR("disabled")), api_say(c, ERR_VALUE, "state: active or disabled"));
 	return OK;
 }
 

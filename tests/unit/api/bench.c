@@ -2,7 +2,9 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 struct bench {
@@ -219,6 +221,33 @@ static void key_make(bench_t *b, person_t *p)
 	assert_int_equal(jose_jwk_write(b->a, crypto_key_pub(p->key), STR_NULL, STR_NULL, &p->jwk), OK);
 }
 
+int bench_dial(bench_t *b, const char *bytes)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0 && strlen(b->socket) < sizeof(to.sun_path));
+	memcpy(to.sun_path, b->socket, strlen(b->socket));
+	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+	assert_int_equal(write(fd, bytes, strlen(bytes)), (ssize_t)strlen(bytes));
+	return fd;
+}
+
+const char *bench_wide_role(void)
+{
+	static char text[16384];
+	size_t n = 0;
+
+	if (!text[0]) {
+		n = (size_t)snprintf(text, sizeof(text), "{\"permissions\":[");
+		for (int i = 0; i < API_SCOPES_MAX; i++) {
+			n += (size_t)snprintf(text + n, sizeof(text) - n, "%s\"resource-number-%03d:action\"", i ? "," : "", i);
+		}
+		snprintf(text + n, sizeof(text) - n, "]}");
+	}
+	return text;
+}
+
 bench_t *bench_open(void)
 {
 	bench_t *b = heap_new(bench_t);
@@ -305,11 +334,17 @@ const char *fmt(bench_t *b, const char *format, ...)
 	return text;
 }
 
+static arena_t *arena_of(bench_t *b, const ask_t *ask)
+{
+	return ask->a ? ask->a : b->a;
+}
+
 static void signature_make(bench_t *b, const ask_t *ask, str_t target, str_t body, net_header_t out[2])
 {
+	arena_t *a = arena_of(b, ask);
 	uint8_t nonce[16];
 	int64_t now = (int64_t)loop_unix_s(b->loop) - ask->age_s;
-	str_t path = ask->signed_path ? arena_cat(b->a, STR("/api/v1"), str_of(ask->signed_path)) : target;
+	str_t path = ask->signed_path ? arena_cat(a, STR("/api/v1"), str_of(ask->signed_path)) : target;
 	const str_t text[] = { str_of(ask->method), STR(" "), path, STR("\n"),
 		ask->signed_body ? str_of(ask->signed_body) : body };
 	str_t document, sig;
@@ -319,20 +354,21 @@ static void signature_make(bench_t *b, const ask_t *ask, str_t target, str_t bod
 		.verb = str_of(ask->verb),
 		.by = ask->by->jkt,
 		.iss = str_of(ask->iss ? ask->iss : ISSUER),
-		.nonce = ask->nonce ? str_of(ask->nonce) : b64url_enc(b->a, str_bytes(nonce, sizeof(nonce))),
+		.nonce = ask->nonce ? str_of(ask->nonce) : b64url_enc(a, str_bytes(nonce, sizeof(nonce))),
 		.iat = now,
 		.exp = now + 60,
 	};
 	crypto_sha256_parts(text, ARRAY_LEN(text), v.body_digest);
-	assert_int_equal(delegation_verb_build(b->a, &v, &document), OK);
-	assert_int_equal(delegation_verb_sign(b->a, ask->by->key, document, &sig), OK);
-	out[0] = (net_header_t){ STR("Attorn-Verb"), b64url_enc(b->a, document) };
-	out[1] = (net_header_t){ STR("Attorn-Signature"), b64url_enc(b->a, sig) };
+	assert_int_equal(delegation_verb_build(a, &v, &document), OK);
+	assert_int_equal(delegation_verb_sign(a, ask->by->key, document, &sig), OK);
+	out[0] = (net_header_t){ STR("Attorn-Verb"), b64url_enc(a, document) };
+	out[1] = (net_header_t){ STR("Attorn-Signature"), b64url_enc(a, sig) };
 }
 
 told_t tell(bench_t *b, const ask_t *ask)
 {
-	str_t target = arena_cat(b->a, STR("/api/v1"), str_of(ask->path)), body = str_of(ask->body);
+	arena_t *a = arena_of(b, ask);
+	str_t target = arena_cat(a, STR("/api/v1"), str_of(ask->path)), body = str_of(ask->body);
 	net_header_t headers[3] = { { STR("Content-Type"),
 		str_of(ask->content_type ? ask->content_type : "application/json") } };
 	net_request_t r = { .method = str_of(ask->method), .body = body, .headers = { headers, 1 },
@@ -345,15 +381,15 @@ told_t tell(bench_t *b, const ask_t *ask)
 		signature_make(b, ask, target, body, &headers[1]);
 		r.headers.n = 3;
 	}
-	r.url = ask->tcp ? arena_printf(b->a, "http://127.0.0.1:%u%.*s", b->port, STR_ARG(target))
-			 : arena_cat(b->a, STR("http://localhost"), target);
+	r.url = ask->tcp ? arena_printf(a, "http://127.0.0.1:%u%.*s", b->port, STR_ARG(target))
+			 : arena_cat(a, STR("http://localhost"), target);
 	r.unix_path = ask->tcp ? NULL : b->socket;
-	if (net_sync_fetch(b->a, &r, &response, &diag) != OK) {
+	if (net_sync_fetch(a, &r, &response, &diag) != OK) {
 		fail_msg("%s %s: %s", ask->method, ask->path, diag.text);
 	}
 	t.status = response.status;
 	t.text = response.body;
-	if (json_parse(b->a, t.text, NULL, &t.json, NULL) != OK) {
+	if (json_parse(a, t.text, NULL, &t.json, NULL) != OK) {
 		t.json = NULL;
 	}
 	contract_check(str_of(ask->method), str_of(ask->path), t.status, t.json);

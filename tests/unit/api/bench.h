@@ -35,6 +35,7 @@ typedef struct {
 	/* what is wrong with the signature */
 	const char *signed_path, *signed_body, *iss, *nonce, *content_type;
 	int64_t age_s;
+	arena_t *a; /* for threads of their own; NULL: the bench's */
 } ask_t;
 
 typedef struct {
@@ -63,6 +64,11 @@ told_t sign(bench_t *b, const person_t *by, const char *verb, const char *method
 /* Unsigned over the admin socket. */
 told_t get(bench_t *b, const char *path);
 told_t post(bench_t *b, const char *path, const char *body);
+
+/* Sends bytes to the admin socket and leaves the rest to the caller. */
+int bench_dial(bench_t *b, const char *bytes);
+/* A role with as many permissions as a role may have. */
+const char *bench_wide_role(void);
 
 const char *fmt(bench_t *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Text member at a JSON pointer, "" when absent. */

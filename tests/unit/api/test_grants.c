@@ -179,7 +179,7 @@ static void p99_signatures(void **state)
 	refused(w, &t, all, 403, "grant_signature", 1);
 	assert_true(str_contains(newest(w->b, "decision"), w->bob->id));
 	person_t *carol = user_add(w->b, "carol", "[\"reader\"]");
-	t = sign(w->b, bench_operator(w->b), "user.state", "POST", "/users/carol/state", "{\"state\":\"suspended\"}");
+	t = sign(w->b, bench_operator(w->b), "user.state", "POST", "/users/carol/state", "{\"state\":\"disabled\"}");
 	assert_told(&t, 200, NULL);
 	all = records(w->b, NULL);
 	t = lend(w->b, &(lend_t){ .user = carol, .agent = w->scout });

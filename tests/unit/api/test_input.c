@@ -125,6 +125,25 @@ static void too_much(void **state)
 	heap_free(big);
 }
 
+/* 256 permissions are a role, 256 long ones are not: a record could not hold them. */
+static void too_many_words(void **state)
+{
+	bench_t *b = *state;
+	char body[40000];
+	size_t n = (size_t)snprintf(body, sizeof(body), "{\"permissions\":[");
+	told_t t;
+
+	for (int i = 0; i < 120; i++) {
+		n += (size_t)snprintf(body + n, sizeof(body) - n, "%s\"%090d%03d:a\"", i ? "," : "", 0, i);
+	}
+	snprintf(body + n, sizeof(body) - n, "]}");
+	t = sign(b, bench_operator(b), "role.put", "PUT", "/roles/r", body);
+	assert_told(&t, 413, "limit");
+	assert_true(str_contains(text_at(&t, "/detail"), STR("permissions")));
+	t = sign(b, bench_operator(b), "role.put", "PUT", "/roles/r", bench_wide_role());
+	assert_told(&t, 200, NULL);
+}
+
 static void content_type(void **state)
 {
 	bench_t *b = *state;
@@ -197,6 +216,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_row),
 		cmocka_unit_test(too_much),
+		cmocka_unit_test(too_many_words),
 		cmocka_unit_test(content_type),
 		cmocka_unit_test(broken_headers),
 		cmocka_unit_test(broken_policy),

@@ -14,7 +14,7 @@ static const verb_t verbs[] = {
 		true },
 	{ "user.key.add", "POST", "/users/zoe/keys", "{\"keys\":[%s]}", 200, "user", true, false },
 	{ "user.roles", "POST", "/users/zoe/roles", "{\"roles\":[]}", 200, "user", true, true },
-	{ "user.state", "POST", "/users/zoe/state", "{\"state\":\"suspended\"}", 200, "user", false, true },
+	{ "user.state", "POST", "/users/zoe/state", "{\"state\":\"disabled\"}", 200, "user", false, true },
 	{ "user.state", "POST", "/users/zoe/state", "{\"state\":\"active\"}", 200, "user", true, true },
 	{ "agent.register", "POST", "/agents", "{\"name\":\"scout\",\"kind\":\"delegated\",\"owner\":\"operator\","
 		"\"scopes\":[\"invoices:read\"],\"roles\":[],\"max_depth\":2,\"keys\":[%s]}", 201, "agent", true, true },
@@ -134,7 +134,7 @@ static void records_name_nobody(void **state)
 	told_t t;
 
 	(void)user_add(b, "wilhelmina", "[]");
-	t = sign(b, bench_operator(b), "user.state", "POST", "/users/wilhelmina/state", "{\"state\":\"suspended\"}");
+	t = sign(b, bench_operator(b), "user.state", "POST", "/users/wilhelmina/state", "{\"state\":\"disabled\"}");
 	assert_told(&t, 200, NULL);
 	assert_false(str_contains(newest(b, "user"), STR("wilhelmina")));
 	t = get(b, "/ledger/export");
@@ -150,7 +150,7 @@ static void keys_and_users_that_are_gone(void **state)
 	told_t t = sign(b, admin, "role.put", "PUT", "/roles/r1", role);
 
 	assert_told(&t, 200, NULL);
-	t = sign(b, op, "user.state", "POST", "/users/second/state", "{\"state\":\"suspended\"}");
+	t = sign(b, op, "user.state", "POST", "/users/second/state", "{\"state\":\"disabled\"}");
 	assert_told(&t, 200, NULL);
 	t = sign(b, admin, "role.put", "PUT", "/roles/r1", role);
 	assert_told(&t, 401, "login");
