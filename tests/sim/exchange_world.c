@@ -88,7 +88,6 @@ static str_t grant_new(ground_t *g, str_t agent, int64_t now_s)
 	crypto_random(random, sizeof(random));
 	n.id = ulid_make(g->t->a, now_s * 1000, random);
 	authority_write(g->t, grant_run, &n);
-	g->grants++;
 	return n.id;
 }
 
@@ -219,16 +218,18 @@ world_records_t world_records(world_t *w)
 	AUTO(arena_free) arena_t *a = arena_new_capped(32 << 20);
 	recent_t all = recent(w, a, NULL);
 	world_records_t out = { 0 };
-	bool revoked = false;
+	bool revoked = false, narrowed = false;
 
 	for (size_t i = all.n; i-- > 0;) {
 		const store_entry_t *e = &all.list[i];
 
 		revoked = revoked || str_eq(e->kind, STR("revoke"));
+		narrowed = narrowed || str_eq(e->kind, STR("role"));
 		out.decisions += str_eq(e->kind, STR("decision"));
 		if (str_eq(e->kind, STR("token"))) {
 			out.tokens++;
 			out.token_after_revoke |= revoked && str_contains(e->leaf, w->doomed);
+			out.token_after_narrowing |= narrowed; /* each of them carries the scope that is gone */
 		}
 		if (str_eq(e->kind, STR("refusals"))) {
 			bool strangers = str_contains(e->leaf, STR("\"door\":\"oauth\""));
@@ -283,6 +284,7 @@ static paper_t *assertion_new(const ask_t *k)
 static paper_t *proof_new(const ask_t *k)
 {
 	world_t *w = k->w;
+	const crypto_key_t *key = k->want == WANT_OTHERS_KEY ? w->g->t->user_key : key_of(k);
 	int64_t now_s = (int64_t)loop_unix_s(sim_loop(w->sim));
 	jose_dpop_make_t m = { .method = STR("POST"), .htu = STR(ISSUER "/oauth/token"), .now_unix_s = now_s };
 	str_t text;
@@ -291,8 +293,8 @@ static paper_t *proof_new(const ask_t *k)
 		m.nonce = jose_nonce_make(w->a, vault_nonce_key(w->g->t->vault), now_s);
 	}
 	crypto_random(m.random, sizeof(m.random));
-	assert_int_equal(jose_dpop_make(w->a, key_of(k), &m, &text), OK);
-	return paper_add(w, jose_jkt(w->a, crypto_key_pub(key_of(k))), text);
+	assert_int_equal(jose_dpop_make(w->a, key, &m, &text), OK);
+	return paper_add(w, jose_jkt(w->a, crypto_key_pub(key)), text);
 }
 
 /* --- requests ------------------------------------------------------------------------------------------- */
@@ -311,6 +313,8 @@ static str_t subject_of(const ask_t *k)
 	case WANT_DOOMED:
 		return k->w->doomed;
 	case WANT_CAPABILITY:
+	case WANT_OTHERS_KEY:
+	case WANT_RECYCLED:
 		return k->parent;
 	case WANT_NO_GRANT:
 		return STR("01KAQW7V00000000000000ZZZZ");
@@ -326,7 +330,7 @@ static const char details[] = "[{\"type\":\"mcp_tool_call\",\"server\":\"" GATEW
 
 static void body_write(const ask_t *k, buf_t *b)
 {
-	bool capability = k->want == WANT_CAPABILITY;
+	bool capability = k->parent.n > 0;
 
 	pair_add(b, "client_assertion_type", STR("urn:ietf:params:oauth:client-assertion-type:jwt-bearer"));
 	pair_add(b, "client_assertion", k->assertion->text);
@@ -393,6 +397,16 @@ static void token_check(ask_t *k, arena_t *a, str_t jti)
 	}
 }
 
+/* The client goes on with the token that it got. */
+static void follow(const ask_t *k, want_t want)
+{
+	if (k->w->n_asks < ASKS_MAX) {
+		ask_t *next = world_ask(k->w, want, NULL);
+		next->parent = k->token;
+		next->doomed = k->doomed;
+	}
+}
+
 static void told_token(ask_t *k, arena_t *a, const json_t *root)
 {
 	str_t text;
@@ -402,10 +416,11 @@ static void told_token(ask_t *k, arena_t *a, const json_t *root)
 	assert_int_equal(json_need_str(root, STR("access_token"), 16 << 10, &text), OK);
 	k->token = arena_str(k->w->a, text);
 	token_check(k, a, jti_of(a, text));
-	if (k->follows && k->w->n_asks < ASKS_MAX) {
-		ask_t *next = world_ask(k->w, WANT_CAPABILITY, NULL);
-		next->parent = k->token;
-		next->doomed = k->doomed;
+	if (k->follows) {
+		follow(k, WANT_CAPABILITY);
+		follow(k, sim_draw(k->w->sim, 4) ? WANT_CAPABILITY : WANT_OTHERS_KEY);
+	} else if (k->want == WANT_CAPABILITY && sim_draw(k->w->sim, 4) == 0) {
+		follow(k, WANT_RECYCLED);
 	}
 }
 
@@ -540,9 +555,11 @@ static void ask_again(world_t *w, ask_t *first)
 static want_t want_draw(sim_t *s)
 {
 	static const want_t often[] = { WANT_GRANT, WANT_GRANT, WANT_GRANT, WANT_DOOMED, WANT_DOOMED, WANT_AUTO };
+	static const want_t seldom[] = { WANT_SCOPE, WANT_TARGET, WANT_NO_GRANT, WANT_OTHERS_GRANT, WANT_WRONG_KEY,
+		WANT_NO_NONCE };
 	uint64_t n = sim_draw(s, 10);
 
-	return n < ARRAY_LEN(often) ? often[n] : (want_t)(HOPELESS + sim_draw(s, WANTS - HOPELESS));
+	return n < ARRAY_LEN(often) ? often[n] : seldom[sim_draw(s, ARRAY_LEN(seldom))];
 }
 
 static void asks_draw(world_t *w)
@@ -598,13 +615,36 @@ static void revoke_now(void *arg)
 	}
 }
 
-static err_t fence_run(store_txn_t *txn, void *self)
-{
-	store_change_t change = { .kind = STR("test"), .id = STR("x"), .body = STR(""), .snapshot = true };
-	int64_t seq;
+typedef struct {
+	ground_t *g;
+	const char *scopes;
+	int64_t now_us;
+} role_t;
 
-	(void)self;
-	return store_change_add(txn, &change, &seq);
+static err_t role_run(store_txn_t *txn, void *self)
+{
+	AUTO(arena_free) arena_t *a = arena_new_capped(1 << 20);
+	const role_t *r = self;
+	store_change_t change = { .kind = STR("role"), .id = STR("clerk"), .body = STR(""), .snapshot = true };
+	uint8_t random[ULID_RANDOM_BYTES];
+	ledger_record_t record = { .type = LEDGER_ROLE, .now_us = r->now_us, .body = STR("{\"by\":\"" USER_ID "\"}") };
+	ledger_receipt_t receipt;
+	int64_t n;
+
+	crypto_random(random, sizeof(random));
+	record.rid = ulid_make(a, r->now_us / 1000, random);
+	TRY(store_role_put(txn, STR("clerk"), str_of(r->scopes), &n));
+	TRY(store_change_add(txn, &change, &n));
+	return ledger_append(r->g->t->ledger, txn, a, &record, &receipt);
+}
+
+static err_t narrow_run(store_txn_t *txn, void *self)
+{
+	world_t *w = self;
+	role_t r = { w->g, "[\"tickets:create\"]", (int64_t)loop_unix_us(sim_loop(w->sim)) };
+
+	w->g->narrowed = true;
+	return role_run(txn, &r);
 }
 
 static void refresh(world_t *w);
@@ -625,23 +665,23 @@ static void refresh(world_t *w)
 	op_start(feed_refresh(w->a, w->feed), sim_loop(w->sim), loop_in_ms(sim_loop(w->sim), 10000), refresh_done, w);
 }
 
-static void fence_done(lane_job_t *job, err_t e)
+static void narrow_done(lane_job_t *job, err_t e)
 {
-	world_t *w = (world_t *)((char *)job - offsetof(world_t, fence_job));
+	world_t *w = (world_t *)((char *)job - offsetof(world_t, narrow_job));
 
 	assert_int_equal(e, OK);
 	w->pending--;
 	refresh(w);
 }
 
-static void fence(void *arg)
+static void narrow(void *arg)
 {
 	world_t *w = arg;
 
-	w->fence_closure = (store_closure_t){ .run = fence_run, .self = w };
-	w->fence_job = (lane_job_t){ .arg = &w->fence_closure, .done = fence_done };
-	if (lane_submit(w->write, &w->fence_job) != OK) {
-		loop_timer_start(sim_loop(w->sim), &w->fence_at, 5, fence, w);
+	w->narrow_closure = (store_closure_t){ .run = narrow_run, .self = w };
+	w->narrow_job = (lane_job_t){ .arg = &w->narrow_closure, .done = narrow_done };
+	if (lane_submit(w->write, &w->narrow_job) != OK) {
+		loop_timer_start(sim_loop(w->sim), &w->narrow_at, 5, narrow, w);
 	}
 }
 
@@ -688,11 +728,16 @@ static void services_open(world_t *w, const world_plan_t *plan)
 	assert_int_equal(broker_new(&broker, &w->broker), OK);
 }
 
-static void grants_make(world_t *w)
+static void authority_prepare(world_t *w)
 {
 	int64_t now_s = (int64_t)loop_unix_s(sim_loop(w->sim));
 	ground_t *g = w->g;
 
+	if (g->narrowed) {
+		role_t r = { g, "[\"invoices:read\",\"tickets:create\"]", now_s * 1000000 };
+		authority_write(g->t, role_run, &r);
+		g->narrowed = false;
+	}
 	if (!g->lasting.n) {
 		g->lasting = grant_new(g, STR(AGENT_ID), now_s);
 		g->t->grant = grant_new(g, STR(OTHER_ID), now_s);
@@ -707,7 +752,7 @@ world_t *world_open(ground_t *g, const world_plan_t *plan)
 	w->g = g;
 	w->a = arena_new_capped(64 << 20);
 	w->sim = sim_new(&plan->sim);
-	grants_make(w);
+	authority_prepare(w);
 	assert_int_equal(store_read(g->t->store, mark_run, w), OK);
 	services_open(w, plan);
 	w->all_recorded = !plan->denials_per_minute;
@@ -717,7 +762,7 @@ world_t *world_open(ground_t *g, const world_plan_t *plan)
 	}
 	if (!plan->quiet && sim_draw(w->sim, 2)) {
 		w->pending++;
-		loop_timer_start(sim_loop(w->sim), &w->fence_at, sim_draw(w->sim, START_WITHIN_MS), fence, w);
+		loop_timer_start(sim_loop(w->sim), &w->narrow_at, sim_draw(w->sim, START_WITHIN_MS), narrow, w);
 	}
 	if (!plan->empty) {
 		asks_draw(w);
@@ -784,7 +829,7 @@ void world_stop(world_t *w)
 		crash_clean(w);
 	}
 	loop_timer_stop(sim_loop(w->sim), &w->revoke_at);
-	loop_timer_stop(sim_loop(w->sim), &w->fence_at);
+	loop_timer_stop(sim_loop(w->sim), &w->narrow_at);
 	for (size_t i = 0; i < w->n_asks; i++) {
 		loop_timer_stop(sim_loop(w->sim), &w->asks[i].start);
 		loop_timer_stop(sim_loop(w->sim), &w->asks[i].lose);

@@ -13,7 +13,7 @@
 #include "pure/codec/codec.h"
 #include "service/broker/broker.h"
 
-enum { ASKS_MAX = 40, FIRST_ASKS = 12, PAPERS_MAX = 2 * ASKS_MAX, START_WITHIN_MS = 200 };
+enum { ASKS_MAX = 64, FIRST_ASKS = 12, PAPERS_MAX = 2 * ASKS_MAX, START_WITHIN_MS = 200 };
 
 /* What a client asks; those from HOPELESS on never lead to a token, those from STRANGER on come from
  * nobody we know. */
@@ -27,6 +27,8 @@ typedef enum {
 	WANT_TARGET, /* a route that does not exist */
 	WANT_NO_GRANT, /* a grant that does not exist */
 	WANT_OTHERS_GRANT, /* a grant made to another agent */
+	WANT_OTHERS_KEY, /* a capability from a token that is bound to another key */
+	WANT_RECYCLED, /* a capability from a capability */
 	STRANGER,
 	WANT_WRONG_KEY = STRANGER, /* the assertion is signed by somebody else */
 	WANT_NO_NONCE,
@@ -46,7 +48,7 @@ typedef struct {
 	paper_t *assertion, *proof;
 	bool agent_auto;
 	bool doomed; /* rests on the grant that is revoked */
-	str_t parent; /* WANT_CAPABILITY: the delegated token */
+	str_t parent; /* the token to exchange */
 	str_t request; /* bytes as sent */
 	net_exchange_t *x;
 	loop_timer_t start, lose;
@@ -60,8 +62,8 @@ typedef struct {
 /* What outlives a world: the authority's state, and grants made for one world each. */
 typedef struct {
 	authority_t *t;
-	unsigned grants;
-	str_t lasting;
+	str_t lasting; /* a grant that no world revokes */
+	bool narrowed; /* a world took a scope out of alice's role */
 } ground_t;
 
 struct world {
@@ -81,9 +83,9 @@ struct world {
 	paper_t papers[PAPERS_MAX];
 	size_t n_papers;
 	/* the operator */
-	loop_timer_t revoke_at, fence_at;
-	lane_job_t revoke_job, fence_job;
-	store_closure_t revoke_closure, fence_closure;
+	loop_timer_t revoke_at, narrow_at;
+	lane_job_t revoke_job, narrow_job;
+	store_closure_t revoke_closure, narrow_closure;
 	bool revoked; /* acknowledged */
 	unsigned pending; /* of the operator's acts */
 	/* what clients saw */
@@ -124,7 +126,7 @@ ask_t *world_resend(world_t *w, const ask_t *before);
 typedef struct {
 	size_t tokens, decisions;
 	uint64_t counted_denials, counted_strangers;
-	bool token_after_revoke;
+	bool token_after_revoke, token_after_narrowing;
 } world_records_t;
 world_records_t world_records(world_t *w);
 
