@@ -3,24 +3,6 @@
 
 #include "service/admit/admit_int.h"
 
-#define BOT_ID "spiffe://" TD "/auto/bot"
-#define OTHER_ID "spiffe://" TD "/agent/other"
-
-/* A simulated crash is the end of a process, not of the machine: what was written stays in the page
- * cache, so syncing the disk would only cost the time in which more seeds can run. */
-int fdatasync(int fd);
-int fsync(int fd);
-int fdatasync(int fd)
-{
-	(void)fd;
-	return 0;
-}
-int fsync(int fd)
-{
-	(void)fd;
-	return 0;
-}
-
 static void violated(world_t *w, const char *why)
 {
 	if (w->violations++ == 0) {
@@ -28,167 +10,7 @@ static void violated(world_t *w, const char *why)
 	}
 }
 
-/* --- ground ------------------------------------------------------------------------------------------- */
-
-static err_t agents_run(store_txn_t *txn, void *self)
-{
-	ground_t *g = self;
-	str_t jwk;
-	store_agent_t bot = { .id = STR(BOT_ID), .name = STR("bot"), .kind = STR("autonomous"), .owner = STR(USER_ID),
-		.scopes = STR("[\"invoices:read\"]"), .roles = STR("[]"), .state = STR("active"), .max_depth = 1,
-		.created_s = NOW_S };
-	store_agent_t other = bot;
-	store_agent_key_t key = { .agent = STR(BOT_ID), .state = STR("active"), .created_s = NOW_S };
-
-	other.id = STR(OTHER_ID);
-	other.name = STR("other");
-	other.kind = STR("delegated");
-	assert_int_equal(jose_jwk_write(g->t->a, crypto_key_pub(g->t->user_key), STR_NULL, STR_NULL, &jwk), OK);
-	key.jkt = jose_jkt(g->t->a, crypto_key_pub(g->t->user_key)); /* the bot's key: any that is not the scout's */
-	key.jwk = jwk;
-	TRY(store_agent_insert(txn, &bot));
-	TRY(store_agent_insert(txn, &other));
-	return store_agent_key_insert(txn, &key);
-}
-
-typedef struct {
-	ground_t *g;
-	str_t id, agent;
-	int64_t now_s;
-} new_grant_t;
-
-static const char bounds[] =
-	"{\"authorization_details\":[{\"constraints\":[{\"arg\":\"/path\",\"kind\":\"path_under\",\"value\":\"/srv\"}],"
-	"\"server\":\"" GATEWAY "/r/invoices\",\"tool\":\"read\",\"type\":\"mcp_tool_call\"}],\"budget\":null,"
-	"\"data_classes\":[\"finance\",\"support\"],\"depth\":1,\"device\":null,\"environments\":[\"prod\"],"
-	"\"scope\":\"invoices:read\",\"uses\":3,\"window\":null}";
-
-static err_t grant_run(store_txn_t *txn, void *self)
-{
-	new_grant_t *n = self;
-	authority_t *t = n->g->t;
-	delegation_grant_t g = { .id = n->id, .iss = STR(ISSUER), .delegator_sub = STR(USER_ID),
-		.delegator_key = jose_jkt(t->a, crypto_key_pub(t->user_key)), .agent = n->agent,
-		.iat = n->now_s - 10, .exp = n->now_s + 3600 };
-	store_grant_t row = { .id = g.id, .root = g.id, .agent = g.agent, .user = STR(USER_ID),
-		.key = g.delegator_key, .iat_s = g.iat, .exp_s = g.exp, .uses_max = 3, .uses_left = 3,
-		.revoked_s = STORE_NONE };
-
-	assert_int_equal(delegation_bounds_parse(t->a, str_of(bounds), &g.bounds, NULL), OK);
-	assert_int_equal(delegation_grant_build(t->a, &g, &row.doc), OK);
-	assert_int_equal(delegation_grant_sign(t->a, t->user_key, row.doc, &row.sig), OK);
-	return store_grant_insert(txn, &row);
-}
-
-static str_t grant_new(ground_t *g, str_t agent, int64_t now_s)
-{
-	new_grant_t n = { g, .agent = agent, .now_s = now_s };
-	uint8_t random[ULID_RANDOM_BYTES];
-
-	crypto_random(random, sizeof(random));
-	n.id = ulid_make(g->t->a, now_s * 1000, random);
-	authority_write(g->t, grant_run, &n);
-	return n.id;
-}
-
-int ground_open(void **state)
-{
-	ground_t *g = heap_new(ground_t);
-	void *t;
-
-	assert_int_equal(authority_open(&t), 0);
-	g->t = t;
-	authority_write(g->t, agents_run, g);
-	*state = g;
-	return 0;
-}
-
-int ground_close(void **state)
-{
-	ground_t *g = *state;
-	void *t = g->t;
-
-	heap_free(g);
-	return authority_close(&t);
-}
-
-static err_t sign_run(void *self, str_t message, uint8_t out[MERKLE_SIGNATURE_BYTES])
-{
-	return crypto_key_sign(vault_ledger_key(self), message, out);
-}
-
-void ground_reopen(ground_t *g)
-{
-	authority_t *t = g->t;
-	ledger_options_t o = { .source = STR("spiffe://" TD "/attorn/authority/1"), .kek = vault_ledger_kek(t->vault) };
-	diag_t diag = { 0 };
-
-	ledger_close(TAKE(t->ledger));
-	store_close(TAKE(t->store));
-	assert_int_equal(store_open(str_of(t->database), NULL, &t->store, &diag), OK);
-	assert_int_equal(merkle_vkey_of(STR(TD "/ledger"), crypto_key_pub(vault_ledger_key(t->vault))->raw, &o.signer.vkey), OK);
-	o.signer.sign = sign_run;
-	o.signer.self = t->vault;
-	if (ledger_open(t->store, &o, &t->ledger, &diag) != OK) {
-		fail_msg("ledger after the crash: %s", diag.text);
-	}
-	t->feed_deps.store = t->store;
-}
-
-typedef struct {
-	ground_t *g;
-	ledger_report_t report;
-} verify_t;
-
-static err_t verify_run(store_txn_t *txn, void *self)
-{
-	verify_t *v = self;
-
-	return ledger_verify_store(txn, ledger_vkey(v->g->t->ledger), &v->report);
-}
-
-void ground_verify(ground_t *g)
-{
-	ledger_sequence_t q = { .ledger = g->t->ledger };
-	verify_t v = { .g = g };
-
-	do {
-		authority_write(g->t, ledger_sequence, &q);
-	} while (q.more);
-	if (store_read(g->t->store, verify_run, &v) != OK) {
-		fail_msg("ledger: %s", v.report.why);
-	}
-}
-
 /* --- looking into the store ---------------------------------------------------------------------------- */
-
-typedef struct {
-	world_t *w;
-	arena_t *a;
-	const char *kind;
-	store_entry_t *list;
-	size_t n;
-} recent_t;
-
-static err_t recent_run(store_txn_t *txn, void *self)
-{
-	recent_t *r = self;
-	size_t n;
-
-	TRY(store_entry_recent(txn, r->a, r->kind ? str_of(r->kind) : STR_NULL, STORE_NONE, 300, &r->list, &n));
-	for (r->n = 0; r->n < n && r->list[r->n].seq > r->w->mark; r->n++) {
-	}
-	return OK;
-}
-
-/* Entries after the mark, newest first. */
-static recent_t recent(world_t *w, arena_t *a, const char *kind)
-{
-	recent_t r = { w, a, kind, NULL, 0 };
-
-	assert_int_equal(store_read(w->g->t->store, recent_run, &r), OK);
-	return r;
-}
 
 typedef struct {
 	const ask_t *k;
@@ -203,25 +25,15 @@ static err_t spent_run(store_txn_t *txn, void *self)
 	return store_used_has(txn, s->k->proof->space, s->k->proof->jti, &s->proof);
 }
 
-static uint64_t number_of(arena_t *a, str_t leaf, const char *member)
-{
-	const json_t *root;
-	uint64_t n = 0;
-
-	assert_int_equal(json_parse(a, leaf, NULL, &root, NULL), OK);
-	assert_int_equal(json_need_u64(root, str_of(member), UINT32_MAX, &n), OK);
-	return n;
-}
-
 world_records_t world_records(world_t *w)
 {
 	AUTO(arena_free) arena_t *a = arena_new_capped(32 << 20);
-	recent_t all = recent(w, a, NULL);
+	entries_t all = ground_entries(w->g, a, NULL, w->mark);
 	world_records_t out = { 0 };
 	bool revoked = false, narrowed = false;
 
-	for (size_t i = all.n; i-- > 0;) {
-		const store_entry_t *e = &all.list[i];
+	for (size_t i = 0; i < all.n; i++) {
+		const store_entry_t *e = &all.v[i];
 
 		revoked = revoked || str_eq(e->kind, STR("revoke"));
 		narrowed = narrowed || str_eq(e->kind, STR("role"));
@@ -233,7 +45,7 @@ world_records_t world_records(world_t *w)
 		}
 		if (str_eq(e->kind, STR("refusals"))) {
 			bool strangers = str_contains(e->leaf, STR("\"door\":\"oauth\""));
-			uint64_t n = number_of(a, e->leaf, "n");
+			uint64_t n = ground_number(a, e->leaf, "n");
 			*(strangers ? &out.counted_strangers : &out.counted_denials) += n;
 		}
 	}
@@ -319,7 +131,7 @@ static str_t subject_of(const ask_t *k)
 	case WANT_NO_GRANT:
 		return STR("01KAQW7V00000000000000ZZZZ");
 	case WANT_OTHERS_GRANT:
-		return k->w->g->t->grant; /* replaced in world_open by one made to another agent */
+		return k->w->g->others;
 	default:
 		return k->w->g->lasting;
 	}
@@ -372,12 +184,12 @@ static void request_write(ask_t *k)
 static void token_check(ask_t *k, arena_t *a, str_t jti)
 {
 	world_t *w = k->w;
-	recent_t r = recent(w, a, "token");
+	entries_t tokens = ground_entries(w->g, a, "token", w->mark);
 	spent_t s = { .k = k };
 	bool recorded = false;
 
-	for (size_t i = 0; i < r.n; i++) {
-		recorded = recorded || str_contains(r.list[i].leaf, jti);
+	for (size_t i = 0; i < tokens.n; i++) {
+		recorded = recorded || str_contains(tokens.v[i].leaf, jti);
 	}
 	assert_int_equal(store_read(w->g->t->store, spent_run, &s), OK);
 	if (!recorded) {
@@ -449,7 +261,7 @@ static void told_error(ask_t *k, arena_t *a, const json_t *root)
 		return;
 	}
 	w->denials++;
-	if (w->all_recorded && recent(w, a, "decision").n < w->denials) {
+	if (w->all_recorded && ground_entries(w->g, a, "decision", w->mark).n < w->denials) {
 		violated(w, "a denial told before it was recorded");
 	}
 }
@@ -579,20 +391,9 @@ static void asks_draw(world_t *w)
 
 static err_t revoke_run(store_txn_t *txn, void *self)
 {
-	AUTO(arena_free) arena_t *a = arena_new_capped(1 << 20);
 	world_t *w = self;
-	uint8_t random[ULID_RANDOM_BYTES];
-	int64_t now_us = (int64_t)loop_unix_us(sim_loop(w->sim));
-	ledger_record_t record = { .type = LEDGER_REVOKE, .now_us = now_us };
-	ledger_receipt_t receipt;
-	str_t *ids;
-	size_t n;
 
-	crypto_random(random, sizeof(random));
-	record.rid = ulid_make(a, now_us / 1000, random);
-	record.body = arena_printf(a, "{\"by\":\"" USER_ID "\",\"grant\":\"%.*s\"}", STR_ARG(w->doomed));
-	TRY(store_grant_revoke(txn, a, w->doomed, now_us / 1000000, STR("test"), &ids, &n));
-	return ledger_append(w->g->t->ledger, txn, a, &record, &receipt);
+	return ground_revoke(w->g, txn, w->doomed, (int64_t)loop_unix_us(sim_loop(w->sim)));
 }
 
 static void revoke_done(lane_job_t *job, err_t e)
@@ -615,36 +416,11 @@ static void revoke_now(void *arg)
 	}
 }
 
-typedef struct {
-	ground_t *g;
-	const char *scopes;
-	int64_t now_us;
-} role_t;
-
-static err_t role_run(store_txn_t *txn, void *self)
-{
-	AUTO(arena_free) arena_t *a = arena_new_capped(1 << 20);
-	const role_t *r = self;
-	store_change_t change = { .kind = STR("role"), .id = STR("clerk"), .body = STR(""), .snapshot = true };
-	uint8_t random[ULID_RANDOM_BYTES];
-	ledger_record_t record = { .type = LEDGER_ROLE, .now_us = r->now_us, .body = STR("{\"by\":\"" USER_ID "\"}") };
-	ledger_receipt_t receipt;
-	int64_t n;
-
-	crypto_random(random, sizeof(random));
-	record.rid = ulid_make(a, r->now_us / 1000, random);
-	TRY(store_role_put(txn, STR("clerk"), str_of(r->scopes), &n));
-	TRY(store_change_add(txn, &change, &n));
-	return ledger_append(r->g->t->ledger, txn, a, &record, &receipt);
-}
-
 static err_t narrow_run(store_txn_t *txn, void *self)
 {
 	world_t *w = self;
-	role_t r = { w->g, "[\"tickets:create\"]", (int64_t)loop_unix_us(sim_loop(w->sim)) };
 
-	w->g->narrowed = true;
-	return role_run(txn, &r);
+	return ground_narrow(w->g, txn, (int64_t)loop_unix_us(sim_loop(w->sim)));
 }
 
 static void refresh(world_t *w);
@@ -692,17 +468,6 @@ static void appended(void *owner)
 	(void)owner; /* the sequencer runs at the end: its place in time is its own test's */
 }
 
-static err_t mark_run(store_txn_t *txn, void *self)
-{
-	world_t *w = self;
-	store_entry_t *list;
-	size_t n;
-
-	TRY(store_entry_recent(txn, w->a, STR_NULL, STORE_NONE, 1, &list, &n));
-	w->mark = n ? list[0].seq : 0;
-	return OK;
-}
-
 static void services_open(world_t *w, const world_plan_t *plan)
 {
 	authority_t *t = w->g->t;
@@ -728,23 +493,6 @@ static void services_open(world_t *w, const world_plan_t *plan)
 	assert_int_equal(broker_new(&broker, &w->broker), OK);
 }
 
-static void authority_prepare(world_t *w)
-{
-	int64_t now_s = (int64_t)loop_unix_s(sim_loop(w->sim));
-	ground_t *g = w->g;
-
-	if (g->narrowed) {
-		role_t r = { g, "[\"invoices:read\",\"tickets:create\"]", now_s * 1000000 };
-		authority_write(g->t, role_run, &r);
-		g->narrowed = false;
-	}
-	if (!g->lasting.n) {
-		g->lasting = grant_new(g, STR(AGENT_ID), now_s);
-		g->t->grant = grant_new(g, STR(OTHER_ID), now_s);
-	}
-	w->doomed = grant_new(g, STR(AGENT_ID), now_s);
-}
-
 world_t *world_open(ground_t *g, const world_plan_t *plan)
 {
 	world_t *w = heap_new(world_t);
@@ -752,8 +500,10 @@ world_t *world_open(ground_t *g, const world_plan_t *plan)
 	w->g = g;
 	w->a = arena_new_capped(64 << 20);
 	w->sim = sim_new(&plan->sim);
-	authority_prepare(w);
-	assert_int_equal(store_read(g->t->store, mark_run, w), OK);
+	int64_t now_s = (int64_t)loop_unix_s(sim_loop(w->sim));
+	ground_prepare(g, now_s);
+	w->doomed = ground_grant(g, STR(AGENT_ID), 1000000, now_s);
+	w->mark = ground_mark(g);
 	services_open(w, plan);
 	w->all_recorded = !plan->denials_per_minute;
 	if (!plan->quiet) {

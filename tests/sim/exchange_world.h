@@ -2,15 +2,14 @@
  * and the threads: store, vault, ledger, feed's view, admit's counts, signed assertions and proofs. A
  * seed draws who asks what, when, which papers are used twice, when the grant is revoked and when the
  * rules change; a plan draws what fails.
- *
- * The store is shared by all worlds of a test; what one world wrote is what came after its mark. */
+ */
 #ifndef TEST_SIM_EXCHANGE_WORLD_H
 #define TEST_SIM_EXCHANGE_WORLD_H
 
-#include "authority.h"
+#include "ground.h"
+
 #include "engine/flow/sim.h"
 #include "engine/net/detached.h"
-#include "pure/codec/codec.h"
 #include "service/broker/broker.h"
 
 enum { ASKS_MAX = 64, FIRST_ASKS = 12, PAPERS_MAX = 2 * ASKS_MAX, START_WITHIN_MS = 200 };
@@ -59,13 +58,6 @@ typedef struct {
 	str_t code, token;
 } ask_t;
 
-/* What outlives a world: the authority's state, and grants made for one world each. */
-typedef struct {
-	authority_t *t;
-	str_t lasting; /* a grant that no world revokes */
-	bool narrowed; /* a world took a scope out of alice's role */
-} ground_t;
-
 struct world {
 	ground_t *g;
 	arena_t *a;
@@ -94,13 +86,6 @@ struct world {
 	unsigned violations;
 	char why[120]; /* of the first violation */
 };
-
-int ground_open(void **state);
-int ground_close(void **state);
-/* Closes the store and opens it again, as the next process would. */
-void ground_reopen(ground_t *g);
-/* Gives every record its index and checks the whole log. */
-void ground_verify(ground_t *g);
 
 typedef struct {
 	sim_plan_t sim;
