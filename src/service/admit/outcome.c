@@ -138,16 +138,22 @@ void admit_outcome_handle(admit_t *m, net_exchange_t *x)
 
 /* --- POST /internal/v1/decision ---------------------------------------------------------------------- */
 
+/* A repeat is on record already. It is looked for first: an append that fails has drawn a number of the
+ * ledger, and only a closure that fails gives it back. */
 static err_t decision_closure(store_txn_t *txn, void *self)
 {
 	admit_job_t *j = self;
 	ledger_record_t record = { .type = LEDGER_DECISION, .rid = j->note.rid, .body = j->note.record,
 		.now_us = j->now_us };
 	ledger_receipt_t receipt;
-	err_t e = ledger_append(j->m->deps.ledger, txn, j->a, &record, &receipt);
+	store_entry_t known;
 
-	j->appended = e == OK;
-	return e == ERR_EXISTS ? OK : e; /* a repeat: it is on record */
+	j->appended = false;
+	err_t e = store_entry_by_rid(txn, j->a, j->note.rid, &known);
+	ENSURE(e == ERR_NOT_FOUND, e);
+	TRY(ledger_append(j->m->deps.ledger, txn, j->a, &record, &receipt));
+	j->appended = true;
+	return OK;
 }
 
 static err_t decision_parse(admit_job_t *j, str_t *out_jkt)

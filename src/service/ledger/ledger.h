@@ -45,7 +45,8 @@ typedef struct {
 	merkle_hash_t leaf_hash;
 } ledger_receipt_t;
 
-/* Appends in the caller's transaction; the entry is durable when that commits. ERR_EXISTS when the
+/* Appends in the caller's transaction; the entry is durable when that commits. When this fails the
+ * caller's closure must fail too: src.n was drawn, and only a rollback gives it back. ERR_EXISTS when the
  * rid is known, ERR_UNKNOWN_MEMBER, ERR_MISSING_MEMBER, ERR_VALUE, ERR_LIMIT for the body. */
 MUST err_t ledger_append(const ledger_t *l, store_txn_t *t, arena_t *a, const ledger_record_t *record,
 			 ledger_receipt_t *out);
