@@ -17,12 +17,13 @@ void mcp_events_done(mcp_events_t *s)
 
 static err_t event_end(mcp_events_t *s)
 {
-	if (s->data.n == 0) { /* a comment, or an event that only moves the cursor */
-		return OK;
+	err_t e = OK;
+
+	if (s->data.n > 1) { /* else a comment, or an event that only moves the cursor */
+		e = s->event(str_sub(buf_str(&s->data), 0, s->data.n - 1), s->owner);
 	}
-	TRY(s->event(str_sub(buf_str(&s->data), 0, s->data.n - 1), s->owner));
 	buf_clear(&s->data);
-	return OK;
+	return e;
 }
 
 static err_t line_end(mcp_events_t *s)
