@@ -54,7 +54,7 @@ class World(stage.Stage):
                 "list_directory": {"scope": "invoices:read", "effect": "readonly"},
                 "write_file": {"scope": "invoices:write", "effect": "irreversible"}}})
         self.put_route("warehouse", {
-            "kind": "mcp-stdio", "command": self.logged_stdio("warehouse", sys.executable, "-m", "mcp_server_sqlite",
+            "kind": "mcp-stdio", "command": self.logged_stdio("warehouse", Path(sys.prefix) / "bin/mcp-server-sqlite",
                                                               "--db-path", self.dir / "warehouse.db"),
             "environment": "prod", "data_classes": ["sales"],
             "tools": {"read_query": {"scope": "warehouse:read", "effect": "readonly"}}})
