@@ -17,6 +17,11 @@ static int64_t now_s(void)
 
 /* --- who and where ------------------------------------------------------------------------------------- */
 
+static bool is_url(str_t route)
+{
+	return str_contains(route, STR("://"));
+}
+
 static bool is_full_name(str_t name)
 {
 	return str_starts(name, STR("spiffe://"));
@@ -45,7 +50,7 @@ static int place_ask(agent_t *g)
 		return status;
 	}
 	g->issuer = place->issuer;
-	g->resource = str_starts(route, STR("http")) ? route : arena_cat(c->a, place->gateway_url, STR("/r/"), route);
+	g->resource = is_url(route) ? route : arena_cat(c->a, place->gateway_url, STR("/r/"), route);
 	if (!is_full_name(g->client_id)) {
 		g->client_id = arena_cat(c->a, STR("spiffe://"), place->trust_domain,
 			g->grant.n ? STR("/agent/") : STR("/auto/"), g->client_id);
@@ -56,7 +61,7 @@ static int place_ask(agent_t *g)
 static int place_find(agent_t *g)
 {
 	cli_t *c = g->c;
-	bool told = c->issuer && str_starts(str_of(g->route), STR("http"));
+	bool told = c->issuer && is_url(str_of(g->route));
 
 	if (told && !is_full_name(g->client_id)) {
 		return cli_fail(EXIT_USAGE, "with --issuer give the agent's full name: spiffe://TRUST-DOMAIN/agent/NAME");

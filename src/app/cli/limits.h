@@ -15,7 +15,8 @@ enum {
 
 	/* attorn mcp */
 	CLI_LINE_BYTES_MAX = 10 << 20, /* one MCP message on stdio: SDK readers stop there (mcp.md W1) */
-	CLI_IN_FLIGHT_MAX = 256, /* requests of one shim at a time, a thread each; the next is throttled */
+	CLI_MCP_THREADS_MAX = 64, /* requests of one shim at a time, a thread each; more wait their turn */
+	CLI_MCP_CALLS_MAX = 1024, /* running and waiting; the next is throttled */
 	CLI_ID_BYTES_MAX = 256, /* JSON-RPC id as sent; the gateway's bound */
 	CLI_MCP_ARENA_BYTES_MAX = 64 << 20, /* a line of 10 MiB, its nodes, its canonical arguments */
 	CLI_ANSWER_BYTES_MAX = 16 << 10, /* an answer of our own */

@@ -89,7 +89,20 @@ static void call_free(mcp_call_t *call)
 	heap_free(call);
 }
 
-static void calls_remove(mcp_t *m, const mcp_call_t *call)
+/* The functions named calls_... are called with the lock held. */
+
+static void calls_add(mcp_t *m, mcp_call_t *call)
+{
+	mcp_call_t **at = &m->calls;
+
+	while (*at) {
+		at = &(*at)->next;
+	}
+	*at = call;
+	m->n_calls++;
+}
+
+static void calls_remove(mcp_t *m, mcp_call_t *call)
 {
 	mcp_call_t **at = &m->calls;
 
@@ -98,48 +111,74 @@ static void calls_remove(mcp_t *m, const mcp_call_t *call)
 	}
 	*at = call->next;
 	m->n_calls--;
+	call_free(call);
 }
 
-static void *call_thread(void *arg)
+static mcp_call_t *calls_waiting(const mcp_t *m)
 {
-	mcp_call_t *call = arg;
-	mcp_t *m = call->shim;
+	for (mcp_call_t *call = m->calls; call; call = call->next) {
+		if (!call->running) {
+			return call;
+		}
+	}
+	return NULL;
+}
 
-	mcp_send(m, call->a, &call->message, call);
+/* Takes one request after the other until none waits. */
+static void *thread_run(void *arg)
+{
+	mcp_t *m = arg;
+	mcp_call_t *call;
+
 	pthread_mutex_lock(&m->lock);
-	calls_remove(m, call);
-	call_free(call);
+	while ((call = calls_waiting(m)) != NULL) {
+		call->running = true;
+		pthread_mutex_unlock(&m->lock);
+		mcp_send(m, call->a, &call->message, call);
+		pthread_mutex_lock(&m->lock);
+		calls_remove(m, call);
+		pthread_cond_broadcast(&m->ended);
+	}
+	m->n_threads--;
 	pthread_cond_broadcast(&m->ended);
 	pthread_mutex_unlock(&m->lock);
 	return NULL;
 }
 
-static err_t call_begin(mcp_t *m, mcp_call_t *call)
+static bool calls_thread(mcp_t *m)
 {
 	pthread_t thread;
 
-	pthread_mutex_lock(&m->lock);
-	bool room = m->n_calls < CLI_IN_FLIGHT_MAX;
-	if (room) {
-		call->next = m->calls;
-		m->calls = call;
-		m->n_calls++;
+	if (pthread_create(&thread, NULL, thread_run, m) != 0) {
+		return false;
 	}
-	room = room && pthread_create(&thread, NULL, call_thread, call) == 0;
-	if (room) {
-		pthread_detach(thread);
-	} else if (m->calls == call) {
-		calls_remove(m, call);
+	pthread_detach(thread);
+	m->n_threads++;
+	return true;
+}
+
+static err_t call_begin(mcp_t *m, mcp_call_t *call)
+{
+	err_t e = ERR_THROTTLED;
+
+	pthread_mutex_lock(&m->lock);
+	if (m->n_calls < CLI_MCP_CALLS_MAX) {
+		bool more = m->n_threads == 0 || m->n_threads < CLI_MCP_THREADS_MAX;
+		bool served = (more && calls_thread(m)) || m->n_threads > 0;
+		if (served) {
+			calls_add(m, call); /* before a new thread gets the lock */
+			e = OK;
+		}
 	}
 	pthread_mutex_unlock(&m->lock);
-	return room ? OK : ERR_THROTTLED;
+	return e;
 }
 
 typedef enum { CANCEL_MUTE, CANCEL_STOP } cancel_t;
 
 /* notifications/cancelled: no answer goes out from here on; the request to the gateway ends once the gateway
  * was told (a lost connection alone is no cancel, mcp.md 2). */
-static void calls_cancel(mcp_t *m, arena_t *a, str_t id, cancel_t what)
+static void cancel(mcp_t *m, arena_t *a, str_t id, cancel_t what)
 {
 	pthread_mutex_lock(&m->lock);
 	for (mcp_call_t *call = m->calls; call; call = call->next) {
@@ -157,16 +196,17 @@ static void calls_cancel(mcp_t *m, arena_t *a, str_t id, cancel_t what)
 	pthread_mutex_unlock(&m->lock);
 }
 
-static bool calls_wait(mcp_t *m, int ms)
+/* Until no thread is left, or the time is over. */
+static bool wait_for_all(mcp_t *m, int ms)
 {
 	struct timespec until;
 
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += ms / 1000;
 	pthread_mutex_lock(&m->lock);
-	while (m->n_calls && !atomic_load(&m->gone) && pthread_cond_timedwait(&m->ended, &m->lock, &until) == 0) {
+	while (m->n_threads && !atomic_load(&m->gone) && pthread_cond_timedwait(&m->ended, &m->lock, &until) == 0) {
 	}
-	bool none = m->n_calls == 0;
+	bool none = m->n_threads == 0;
 	pthread_mutex_unlock(&m->lock);
 	return none;
 }
@@ -181,11 +221,11 @@ static void in_order(mcp_t *m, mcp_call_t *call)
 	str_t id = json_raw(json_get(message->params, STR("requestId")));
 
 	if (is_cancel) {
-		calls_cancel(m, call->a, id, CANCEL_MUTE);
+		cancel(m, call->a, id, CANCEL_MUTE);
 	}
 	mcp_send(m, call->a, message, message->kind == MCP_REQUEST ? call : NULL);
 	if (is_cancel) {
-		calls_cancel(m, call->a, id, CANCEL_STOP);
+		cancel(m, call->a, id, CANCEL_STOP);
 	}
 	call_free(call);
 }
@@ -316,11 +356,11 @@ static void shim_open(mcp_t *m)
 /* What runs may end, for a while; then the session does. */
 static int shim_end(mcp_t *m)
 {
-	bool none = !atomic_load(&m->stopping) && calls_wait(m, CLI_MCP_EOF_MS);
+	bool none = !atomic_load(&m->stopping) && wait_for_all(m, CLI_MCP_EOF_MS);
 
 	atomic_store(&m->stopping, true);
 	mcp_session_end(m);
-	if (!none && !calls_wait(m, CLI_MCP_STOP_MS)) {
+	if (!none && !wait_for_all(m, CLI_MCP_STOP_MS)) {
 		_exit(EXIT_DONE); /* a thread still waits for somebody: its memory goes with us */
 	}
 	mcp_session_done(&m->session);

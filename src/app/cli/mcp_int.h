@@ -64,7 +64,7 @@ MUST err_t mcp_events_take(mcp_events_t *s, str_t bytes);
 
 /* --- the shim ---------------------------------------------------------------------------------------------- */
 
-/* One running request. */
+/* One running or waiting request. */
 typedef struct mcp_call {
 	struct mcp_call *next;
 	struct mcp *shim;
@@ -72,6 +72,7 @@ typedef struct mcp_call {
 	mcp_message_t message;
 	atomic_bool muted; /* cancelled: nothing more of it goes to the client */
 	atomic_bool stop; /* end its request to the gateway */
+	bool running; /* a thread has it */
 } mcp_call_t;
 
 typedef struct {
@@ -87,8 +88,8 @@ typedef struct mcp {
 	pthread_mutex_t out_lock; /* one writer at a time: lines stay whole */
 	pthread_mutex_t lock; /* calls */
 	pthread_cond_t ended; /* of a call */
-	mcp_call_t *calls;
-	size_t n_calls;
+	mcp_call_t *calls; /* oldest first */
+	size_t n_calls, n_threads;
 	atomic_bool stopping; /* every request ends */
 	atomic_bool gone; /* nobody reads stdout */
 	int wake_fd; /* written: look at stopping and gone */

@@ -142,8 +142,10 @@ static err_t attempt(send_t *s, diag_t *diag)
 	s->status = 0;
 	s->is_stream = false;
 	buf_clear(&s->body);
+	ENSURE(!on_stop(s), ERR_CANCELLED);
 	TRY(credential(s, &token, diag));
 	TRY(agent_proof(&s->m->agent, s->a, STR("POST"), s->m->agent.resource, token, &proof));
+	ENSURE(!on_stop(s), ERR_CANCELLED); /* given up meanwhile: nothing goes out */
 	return request(s, token, proof, diag);
 }
 

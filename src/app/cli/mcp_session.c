@@ -78,8 +78,9 @@ static err_t line_copy(mcp_session_t *s, arena_t *a, uint64_t turn, str_t *out_l
 	return arena_dup(a, buf_str(&s->initialize), out_line);
 }
 
-/* With the lock held throughout: whoever needs the session waits for it. */
-static err_t revive_locked(mcp_t *m, arena_t *a, uint64_t turn)
+/* With the lock held throughout: whoever needs the session waits for it. *out_tell: it is new, and the
+ * gateway has to hear that the client is ready. */
+static err_t revive_locked(mcp_t *m, arena_t *a, uint64_t turn, bool *out_tell)
 {
 	mcp_session_t *s = &m->session;
 	mcp_reply_t reply;
@@ -87,12 +88,12 @@ static err_t revive_locked(mcp_t *m, arena_t *a, uint64_t turn)
 	str_t line;
 
 	TRY(line_copy(s, a, turn, &line, &initialized));
-	if (!line.n) {
-		return OK;
+	if (line.n) {
+		TRY(mcp_send_quietly(m, a, line, &reply));
+		ENSURE(reply.answered && reply.session.n, ERR_SESSION);
+		begin_locked(s, reply.session, reply.version);
 	}
-	TRY(mcp_send_quietly(m, a, line, &reply));
-	ENSURE(reply.answered && reply.session.n, ERR_SESSION);
-	begin_locked(s, reply.session, reply.version);
+	*out_tell = line.n && initialized;
 	return OK;
 }
 
@@ -100,10 +101,10 @@ err_t mcp_session_revive(mcp_t *m, uint64_t turn)
 {
 	AUTO(arena_free) arena_t *a = arena_new_capped(CLI_MCP_ARENA_BYTES_MAX);
 	mcp_reply_t reply;
+	bool tell = false;
 
 	pthread_mutex_lock(&m->session.lock);
-	err_t e = revive_locked(m, a, turn);
-	bool tell = e == OK && m->session.turn == turn + 1 && m->session.initialized;
+	err_t e = revive_locked(m, a, turn, &tell);
 	pthread_mutex_unlock(&m->session.lock);
 	TRY(e);
 	return tell ? mcp_send_quietly(m, a, STR("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}"), &reply) : OK;

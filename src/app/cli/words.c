@@ -135,7 +135,9 @@ int cli_words_parse(cli_t *c, const cli_verb_t *verb, int argc, char **argv, con
 
 static const char *or_env(const char *given, const char *name)
 {
-	return given ? given : getenv(name);
+	const char *set = getenv(name);
+
+	return given ? given : set && set[0] ? set : NULL;
 }
 
 /* Only names and places come from the environment, never a secret. */

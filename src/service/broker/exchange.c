@@ -161,10 +161,14 @@ static err_t exchange_refuse(flow_t *f)
 	return flow_wait(f, e->refusal);
 }
 
-/* Answers what was not answered; a refusal that could not be recorded is answered as that. */
+/* Answers what was not answered; a refusal that could not be recorded is answered as that. Which word tells
+ * of a tool that is there but out of reach must not differ from that for no tool at all (mcp.md 7). */
 static err_t exchange_answer(const exchange_t *e, err_t result)
 {
 	ENSURE(!e->refusal || op_result(e->refusal) == OK, ERR_LEDGER);
+	if (e->form.ask == ASK_CAPABILITY && result == ERR_SCOPE) {
+		return ERR_DETAILS;
+	}
 	return result == OK ? ERR_INTERNAL : result;
 }
 
