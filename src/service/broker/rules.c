@@ -239,35 +239,6 @@ err_t exchange_claims_finish(arena_t *a, exchange_t *e)
 
 /* --- the operator's rules ------------------------------------------------------------------------- */
 
-static policy_agent_t agent_facts(const exchange_t *e)
-{
-	const snapshot_agent_t *g = e->client.agent;
-	const snapshot_user_t *owner = snapshot_user(e->view->snapshot, g->owner);
-
-	return (policy_agent_t){
-		.id = g->id,
-		.name = g->name,
-		.kind = g->kind,
-		.active = g->state == SNAPSHOT_ACTIVE,
-		.owner = g->owner,
-		.owner_active = owner && owner->active,
-		.roles = { g->roles, g->n_roles },
-		.scopes = g->scopes,
-		.max_depth = g->max_depth,
-	};
-}
-
-static policy_user_t user_facts(const exchange_t *e)
-{
-	const snapshot_user_t *u = user_of(e);
-
-	if (!u) {
-		return (policy_user_t){ 0 };
-	}
-	return (policy_user_t){ .id = u->id, .active = u->active, .roles = { u->roles, u->n_roles },
-		.permissions = u->permissions };
-}
-
 static policy_token_t token_facts(const exchange_t *e)
 {
 	const delegation_claims_t *c = &e->claims;
@@ -287,9 +258,9 @@ void exchange_policy_ask(arena_t *a, exchange_t *e)
 {
 	policy_request_t q = {
 		.action = POLICY_EXCHANGE,
-		.agent = agent_facts(e),
-		.user = user_facts(e),
-		.route = { e->route->name, e->route->environment, { e->route->data_classes, e->route->n_data_classes } },
+		.agent = feed_view_agent(e->view, e->client.agent->id),
+		.user = e->chain.n ? feed_view_user(e->view, e->chain.grants[0].user) : (policy_user_t){ 0 },
+		.route = feed_view_route(e->route),
 		.token = token_facts(e),
 		.assurance = e->claims.assurance,
 		.clock = policy_clock(e->now_s, 0),

@@ -62,3 +62,48 @@ void feed_view_unref(const feed_view_t *v)
 	heap_free(v->priv);
 	heap_free((void *)(uintptr_t)v);
 }
+
+policy_agent_t feed_view_agent(const feed_view_t *v, str_t agent_id)
+{
+	const snapshot_agent_t *g = snapshot_agent(v->snapshot, agent_id);
+	const snapshot_user_t *owner = g ? snapshot_user(v->snapshot, g->owner) : NULL;
+
+	if (!g) {
+		return (policy_agent_t){ 0 };
+	}
+	return (policy_agent_t){
+		.id = g->id,
+		.name = g->name,
+		.kind = g->kind,
+		.active = g->state == SNAPSHOT_ACTIVE,
+		.owner = g->owner,
+		.owner_active = owner && owner->active,
+		.roles = { g->roles, g->n_roles },
+		.scopes = g->scopes,
+		.max_depth = g->max_depth,
+	};
+}
+
+policy_user_t feed_view_user(const feed_view_t *v, str_t user_id)
+{
+	const snapshot_user_t *u = snapshot_user(v->snapshot, user_id);
+
+	if (!u) {
+		return (policy_user_t){ 0 };
+	}
+	return (policy_user_t){
+		.id = u->id,
+		.active = u->active,
+		.roles = { u->roles, u->n_roles },
+		.permissions = u->permissions,
+	};
+}
+
+policy_route_t feed_view_route(const snapshot_route_t *route)
+{
+	return (policy_route_t){
+		.name = route->name,
+		.environment = route->environment,
+		.data_classes = { route->data_classes, route->n_data_classes },
+	};
+}

@@ -20,4 +20,10 @@ const feed_view_t *feed_view_ref(const feed_view_t *v);
 void feed_view_unref(const feed_view_t *v); /* accepts NULL */
 DEFINE_AUTO(const feed_view_t *, feed_view_unref);
 
+/* What the view says of them, as facts for the rules; zeroed (absent) when it does not know them. They
+ * borrow from the view. */
+policy_agent_t feed_view_agent(const feed_view_t *v, str_t agent_id);
+policy_user_t feed_view_user(const feed_view_t *v, str_t user_id);
+policy_route_t feed_view_route(const snapshot_route_t *route);
+
 #endif

@@ -126,44 +126,6 @@ static err_t bounds_check(visit_t *v)
 
 /* --- the operator's rules ---------------------------------------------------------------------------- */
 
-static policy_agent_t agent_facts(const visit_t *v)
-{
-	const snapshot_t *s = v->view->snapshot;
-	const snapshot_agent_t *g = snapshot_agent(s, v->who.claims.client_id);
-	const snapshot_user_t *owner = g ? snapshot_user(s, g->owner) : NULL;
-
-	if (!g) {
-		return (policy_agent_t){ 0 };
-	}
-	return (policy_agent_t){
-		.id = g->id,
-		.name = g->name,
-		.kind = g->kind,
-		.active = g->state == SNAPSHOT_ACTIVE,
-		.owner = g->owner,
-		.owner_active = owner && owner->active,
-		.roles = { g->roles, g->n_roles },
-		.scopes = g->scopes,
-		.max_depth = g->max_depth,
-	};
-}
-
-static policy_user_t user_facts(const visit_t *v)
-{
-	const delegation_claims_t *c = &v->who.claims;
-	const snapshot_user_t *u = c->grant.n ? snapshot_user(v->view->snapshot, c->sub) : NULL;
-
-	if (!u) {
-		return (policy_user_t){ 0 };
-	}
-	return (policy_user_t){
-		.id = u->id,
-		.active = u->active,
-		.roles = { u->roles, u->n_roles },
-		.permissions = u->permissions,
-	};
-}
-
 static policy_token_t token_facts(const visit_t *v)
 {
 	const delegation_claims_t *c = &v->who.claims;
@@ -182,11 +144,13 @@ static policy_token_t token_facts(const visit_t *v)
 
 static policy_request_t facts(const visit_t *v, policy_action_t action)
 {
+	const delegation_claims_t *c = &v->who.claims;
+
 	return (policy_request_t){
 		.action = action,
-		.agent = agent_facts(v),
-		.user = user_facts(v),
-		.route = { v->route->name, v->route->environment, { v->route->data_classes, v->route->n_data_classes } },
+		.agent = feed_view_agent(v->view, c->client_id),
+		.user = c->grant.n ? feed_view_user(v->view, c->sub) : (policy_user_t){ 0 },
+		.route = feed_view_route(v->route),
 		.token = token_facts(v),
 		.assurance = v->who.claims.assurance,
 		.clock = policy_clock(visit_now_s(v), 0),
