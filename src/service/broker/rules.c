@@ -259,7 +259,7 @@ void exchange_policy_ask(arena_t *a, exchange_t *e)
 	policy_request_t q = {
 		.action = POLICY_EXCHANGE,
 		.agent = feed_view_agent(e->view, e->client.agent->id),
-		.user = e->chain.n ? feed_view_user(e->view, e->chain.grants[0].user) : (policy_user_t){ 0 },
+		.user = feed_view_user(e->view, e->chain.n ? e->chain.grants[0].user : STR_NULL),
 		.route = feed_view_route(e->route),
 		.token = token_facts(e),
 		.assurance = e->claims.assurance,

@@ -149,7 +149,7 @@ static policy_request_t facts(const visit_t *v, policy_action_t action)
 	return (policy_request_t){
 		.action = action,
 		.agent = feed_view_agent(v->view, c->client_id),
-		.user = c->grant.n ? feed_view_user(v->view, c->sub) : (policy_user_t){ 0 },
+		.user = feed_view_user(v->view, c->grant.n ? c->sub : STR_NULL),
 		.route = feed_view_route(v->route),
 		.token = token_facts(v),
 		.assurance = v->who.claims.assurance,
