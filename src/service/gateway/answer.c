@@ -188,15 +188,20 @@ static void refuse_mcp(visit_t *v, err_t e)
 	visit_reply_json(v, buf_str(&b));
 }
 
+static bool is_transport(err_t e)
+{
+	return e == ERR_NO_SESSION || e == ERR_PROTOCOL || e == ERR_HTTP;
+}
+
 /* What is no message has no id to answer to, and no era yet: 400 (mcp.md 1). */
 static void refuse_message(visit_t *v, err_t e)
 {
 	AUTO(buf_done) buf_t b = { 0 };
-	bool is_json = e == ERR_VALUE || e == ERR_LIMIT || e == ERR_DUPLICATE;
+	bool is_json = e == ERR_VALUE || e == ERR_LIMIT || e == ERR_DUPLICATE || is_transport(e);
 
 	buf_init(&b, TEXT_BYTES_MAX);
 	err_t bad = message_error(&b, STR_NULL, is_json ? CODE_MESSAGE : CODE_PARSE, str_of(err_info(e)->text),
-		STR_NULL, STR_NULL);
+		str_of(err_info(e)->name), str_of(err_info(e)->fix));
 	visit_reply(v, err_info(e)->http == 413 ? 413 : 400, NET_NO_HEADERS, STR("application/json"),
 		bad == OK ? buf_str(&b) : STR("{}"));
 }
@@ -241,7 +246,7 @@ void visit_refuse(visit_t *v, err_t e)
 		refuse_mcp(v, e); /* no such method: in band, or a probing client takes us for broken (G10) */
 	} else if (e == ERR_SESSION || e == ERR_NOT_FOUND || row->http == 503 || row->cls == CLASS_INTERNAL) {
 		refuse_problem(v, e);
-	} else if (v->msg.kind != MESSAGE_REQUEST || e == ERR_HTTP) {
+	} else if (v->msg.kind != MESSAGE_REQUEST || is_transport(e)) {
 		refuse_message(v, e); /* nothing to answer to in band */
 	} else {
 		refuse_mcp(v, e);

@@ -263,7 +263,7 @@ static err_t version_check(const visit_t *v)
 	if (e == ERR_NOT_FOUND) {
 		return OK; /* 2025-03-26, which did not know the header */
 	}
-	ENSURE(e == OK && session_version_is_known(version), ERR_HTTP);
+	ENSURE(e == OK && session_version_is_known(version), ERR_PROTOCOL);
 	return OK;
 }
 
@@ -272,7 +272,7 @@ static err_t session_find(visit_t *v)
 	str_t text;
 
 	err_t e = net_headers_get(v->headers, STR("Mcp-Session-Id"), &text);
-	ENSURE(e == OK && text.n, ERR_HTTP); /* missing: 400; unknown: 404 */
+	ENSURE(e == OK && text.n, ERR_NO_SESSION); /* 400; unknown is 404 (mcp.md 2) */
 	TRY(session_open(v->a, secret_peek(&v->view->snapshot->c.session_key), text, visit_now_s(v), &v->session));
 	TRY(session_check(&v->session, &v->who.claims, v->route->name));
 	ENSURE(!mcp_sessions_has_ended(v->g->sessions, v->session.id), ERR_SESSION);
@@ -287,7 +287,7 @@ static err_t message_find(visit_t *v)
 	err_t e = net_headers_get(v->headers, STR("Content-Type"), &type);
 	ENSURE(e == OK && net_content_type_is(type, STR("application/json")), ERR_CONTENT_TYPE);
 	TRY(message_read(v->a, v->body, MESSAGE_FROM_CLIENT, &v->msg, &v->why));
-	ENSURE(v->msg.kind != MESSAGE_RESPONSE, ERR_HTTP); /* nobody asked the client anything (G14) */
+	ENSURE(v->msg.kind != MESSAGE_RESPONSE, ERR_VALUE); /* nobody asked the client anything (G14) */
 	return OK;
 }
 

@@ -116,12 +116,27 @@ static err_t search_event(void *owner, str_t raw, str_t data)
 	return OK;
 }
 
+/* 404 is the word for it; some servers say 400 with an error that answers no request. */
+static bool session_is_lost(arena_t *a, const net_response_t *r)
+{
+	const json_t *root, *id;
+
+	if (r->status != 400) {
+		return r->status == 404;
+	}
+	if (json_parse_object(a, r->body, &root, NULL) != OK || !json_get(root, STR("error"))) {
+		return false;
+	}
+	id = json_get(root, STR("id"));
+	return !id || json_is_null(id);
+}
+
 err_t mcp_http_response(arena_t *a, const net_response_t *r, str_t id, message_t *out, str_t *out_text)
 {
 	search_t s = { .a = a, .id = id, .out = out };
 	sse_reader_t reader;
 
-	ENSURE(r->status != 404, ERR_SESSION);
+	ENSURE(!session_is_lost(a, r), ERR_SESSION);
 	if (r->status == 200 && type_is(r->headers, STR("text/event-stream"))) {
 		sse_reader_init(a, &reader, GATEWAY_ANSWER_BYTES_MAX);
 		ENSURE(sse_feed(&reader, r->body, search_event, &s) == OK && s.found, ERR_UPSTREAM);
