@@ -145,6 +145,7 @@ static err_t admit_parse(admit_job_t *j)
 	TRY(json_need_str(root, STR("route"), ADMIT_ID_BYTES_MAX, &q->route));
 	TRY(json_need_obj(root, STR("record"), &record));
 	q->record = json_raw(record);
+	q->is_session = !json_pointer(record, STR("/act/digest"));
 	if (json_str(json_pointer(record, STR("/token/hash")), &q->token_hash) != OK) {
 		q->token_hash = STR_NULL;
 	}

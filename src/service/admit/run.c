@@ -166,7 +166,7 @@ static err_t run_deny(run_t *r, err_t code)
 /* Steps 4, 5 and 7: spend and record. */
 static err_t run_spend(run_t *r)
 {
-	if (r->q->grant.p) {
+	if (r->q->grant.p && !r->q->is_session) {
 		TRY(store_grant_spend(r->txn, r->a, r->q->grant, r->now_s));
 	}
 	if (r->q->has_once) {

@@ -83,6 +83,16 @@ void visit_cut(visit_t *v)
 	}
 }
 
+void visit_say_nothing(visit_t *v)
+{
+	if (!v->answered) {
+		visit_begin_sse(v);
+	}
+	if (v->streaming) {
+		visit_end(v);
+	}
+}
+
 /* --- refusals ------------------------------------------------------------------------------------------- */
 
 /* Text and fix of the table; where a rule of the operator speaks for itself, its words. */
@@ -240,14 +250,14 @@ void visit_refuse(visit_t *v, err_t e)
 		refuse_403_scope(v, e);
 	} else if (!visit_is_mcp(v)) {
 		e == ERR_SCOPE ? refuse_403_scope(v, e) : refuse_problem(v, e);
-	} else if (v->msg.kind == 0 && row->cls != CLASS_UNAVAILABLE && row->cls != CLASS_DENIED) {
-		row->http == 404 || row->http == 405 || row->http == 415 ? refuse_problem(v, e) : refuse_message(v, e);
+	} else if (v->msg.kind == 0 && (row->cls == CLASS_MALFORMED || row->cls == CLASS_LIMIT)) {
+		row->http == 405 || row->http == 415 ? refuse_problem(v, e) : refuse_message(v, e);
 	} else if (e == ERR_NOT_BUILT && v->msg.kind == MESSAGE_REQUEST) {
 		refuse_mcp(v, e); /* no such method: in band, or a probing client takes us for broken (G10) */
 	} else if (e == ERR_SESSION || e == ERR_NOT_FOUND || row->http == 503 || row->cls == CLASS_INTERNAL) {
 		refuse_problem(v, e);
-	} else if (v->msg.kind != MESSAGE_REQUEST || is_transport(e)) {
-		refuse_message(v, e); /* nothing to answer to in band */
+	} else if (v->msg.kind != MESSAGE_REQUEST || is_transport(e)) { /* nothing to answer to in band */
+		row->cls == CLASS_MALFORMED || row->cls == CLASS_LIMIT ? refuse_message(v, e) : refuse_problem(v, e);
 	} else {
 		refuse_mcp(v, e);
 	}

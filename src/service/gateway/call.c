@@ -1,5 +1,6 @@
 /* service/gateway/call.c: one call through the gateway, told in order. Who asks is known (token.c). */
 #include "service/gateway/call.h"
+#include "service/gateway/mcp_http.h"
 
 static err_t call_parse(flow_t *f); /* the real request -> action and digest, held against the token */
 static err_t call_decide(flow_t *f); /* pure: the token's bounds, then the rules; a denial is an answer */
@@ -114,6 +115,7 @@ static err_t call_told(flow_t *f)
 	visit_t *v = c->v;
 
 	if (c->told.admitted) {
+		v->credential = (net_header_t){ c->told.credential_header, c->told.credential_value };
 		return flow_skip_to(f, "forward");
 	}
 	if (c->told.code == ERR_FENCE && c->tries < GATEWAY_TRIES_MAX) {
@@ -160,12 +162,12 @@ static err_t call_judge(flow_t *f)
 
 	c->answered_upstream = true;
 	err_t e = c->up->judge(c);
-	if (e != ERR_SESSION || c->revived || !c->up->revive) {
+	if (e != ERR_SESSION || c->revived) {
 		TRY(e);
 		return flow_skip_to(f, "outcome");
 	}
 	c->revived = true;
-	TRY(c->up->revive(c, &op));
+	TRY(mcp_http_revive(c->v, &c->revival, &op));
 	return flow_wait(f, op);
 }
 
@@ -174,7 +176,7 @@ static err_t call_revive(flow_t *f)
 	call_t *c = f->state;
 	op_t *op;
 
-	TRY(c->up->revived(c, &op));
+	TRY(mcp_http_revived(c->v, &c->revival, &op));
 	return flow_wait(f, op);
 }
 
@@ -183,6 +185,7 @@ static err_t call_again(flow_t *f)
 	call_t *c = f->state;
 
 	c->answered_upstream = false;
+	c->pump = (net_pump_result_t){ 0 };
 	return flow_skip_to(f, "forward");
 }
 
@@ -279,7 +282,9 @@ static err_t call_answer(flow_t *f)
 	call_t *c = f->state;
 	visit_t *v = c->v;
 
-	if (v->denied != OK && !is_recorded(c)) {
+	if (c->withdrawn) {
+		visit_say_nothing(v);
+	} else if (v->denied != OK && !is_recorded(c)) {
 		visit_refuse(v, ERR_AUTHORITY_AWAY); /* a denial that is not on record is not told */
 	} else if (v->denied != OK) {
 		flow_note(f, kv_err("denied", v->denied));
@@ -354,11 +359,22 @@ void call_start(visit_t *v)
 	(void)call_start_id(v);
 }
 
+bool call_is_alone(const visit_t *v)
+{
+	for (const call_t *o = v->g->calls; o; o = o->next) {
+		if (o->v != v && o->forwarded && o->v->has_session && str_eq(o->v->session.id, v->session.id)) {
+			return false;
+		}
+	}
+	return true;
+}
+
 bool call_cancel(gateway_t *g, str_t session_id, str_t request_id)
 {
 	for (call_t *c = g->calls; c; c = c->next) {
 		const visit_t *v = c->v;
 		if (v->has_session && str_eq(v->session.id, session_id) && message_id_eq(v->msg.id, request_id)) {
+			c->withdrawn = true;
 			return flow_cancel(g->deps.loop, c->id, ERR_CANCELLED);
 		}
 	}

@@ -13,9 +13,6 @@ typedef struct {
 	/* After it came back well: success or error? (c->status, c->code). An error: nothing of the answer
 	 * is for the client. ERR_SESSION: upstream knows the session no more and did nothing. */
 	MUST err_t (*judge)(call_t *c);
-	/* The two halves of making the session upstream anew (G12); NULL where there is none. */
-	MUST err_t (*revive)(call_t *c, op_t **out);
-	MUST err_t (*revived)(call_t *c, op_t **out);
 	/* Gives the rest of the answer to the client and ends the reply. */
 	void (*answer)(call_t *c);
 	/* It was cut while upstream worked; may be NULL. */
@@ -31,6 +28,7 @@ struct call {
 	admit_ask_t ask;
 	op_t *asking;
 	admit_told_t told;
+	bool withdrawn; /* the client sent `cancelled` and wants no answer any more (mcp.md W10) */
 	bool forwarded;
 	uint64_t forwarded_us;
 
@@ -58,6 +56,8 @@ void call_verdict(call_t *c, message_verdict_t verdict);
 void call_start(visit_t *v);
 /* For simulations: same, returns the flow's id, 0 when it could not start (then the visit is freed). */
 flow_id_t call_start_id(visit_t *v);
+/* True when no other call of the visit's session is at the upstream. */
+bool call_is_alone(const visit_t *v);
 /* notifications/cancelled of one session: true when a call with this id was found. */
 bool call_cancel(gateway_t *g, str_t session_id, str_t request_id);
 

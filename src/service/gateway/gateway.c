@@ -198,11 +198,23 @@ static void gateway_gone(void *arg)
 	}
 }
 
+/* The last outcomes get a moment to be taken; what is not, the authority closes as unknown. */
+static void last_words(void *arg)
+{
+	gateway_t *g = arg;
+
+	if (admit_client_waiting(g->deps.admit) && g->last_words_waits++ < GATEWAY_LAST_WORDS_WAITS) {
+		loop_timer_start(g->deps.loop, &g->last_words, GATEWAY_LAST_WORDS_MS, last_words, g);
+		return;
+	}
+	loop_post(g->deps.loop, gateway_gone, g);
+}
+
 void gateway_closed_check(gateway_t *g)
 {
 	if (g->closing && !g->calls && !g->n_talks && !g->stdio && !g->is_gone) {
 		g->is_gone = true;
-		loop_post(g->deps.loop, gateway_gone, g);
+		last_words(g);
 	}
 }
 

@@ -24,6 +24,8 @@ struct gateway {
 	bool closing, is_gone;
 	void (*closed)(void *owner);
 	void *closed_owner;
+	loop_timer_t last_words; /* outcomes on their way when all else is gone */
+	unsigned last_words_waits;
 };
 
 /* gateway.c */

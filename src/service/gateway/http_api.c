@@ -3,11 +3,6 @@
 #include "service/gateway/call.h"
 #include "service/gateway/headers.h"
 
-static net_header_t credential_of(const call_t *c)
-{
-	return (net_header_t){ c->told.credential_header, c->told.credential_value };
-}
-
 /* Upstream's challenge is about our credential and never the client's business (mcp.md 4). */
 static bool is_challenge(int status)
 {
@@ -22,7 +17,7 @@ static err_t http_head(net_exchange_t *x, int status, net_headers_t headers, voi
 
 	(void)x;
 	ENSURE(!is_challenge(status), ERR_UPSTREAM);
-	TRY(headers_to_client(c->v->a, headers, c->told.credential_header, &pass));
+	TRY(headers_to_client(c->v->a, headers, c->v->credential.name, &pass));
 	visit_begin(c->v, status, pass);
 	*out_mode = NET_PUMP_STREAM;
 	return OK;
@@ -56,7 +51,7 @@ static err_t http_forward(call_t *c, op_t **out)
 	r.url = arena_cat(v->a, base, v->target);
 	r.body = v->body.n ? v->body : STR_NULL;
 	r.total_timeout_ms = v->route->timeout_ms;
-	TRY(headers_to_upstream(v->a, v->headers, credential_of(c), &r.headers));
+	TRY(headers_to_upstream(v->a, v->headers, v->credential, &r.headers));
 	*out = net_pump(v->g->deps.net, v->a, &r, v->x, &o, &c->pump);
 	return OK;
 }

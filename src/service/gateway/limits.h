@@ -16,6 +16,9 @@ enum {
 	GATEWAY_RECORD_BYTES_MAX = 16 << 10, /* JCS-S: a leaf is no longer */
 	GATEWAY_CALLS_MAX = 4096, /* in flight in this process */
 
+	GATEWAY_LAST_WORDS_MS = 20, /* at the end: how often and ... */
+	GATEWAY_LAST_WORDS_WAITS = 25, /* ... how many times to look whether outcomes were taken */
+
 	/* tokens and proofs */
 	GATEWAY_LEEWAY_S = 5, /* clocks of two machines */
 	GATEWAY_PROOF_WINDOW_S = 60, /* age of a proof */

@@ -6,8 +6,7 @@ enum { HEADERS_MAX = 6, SCRATCH_BYTES_MAX = 24 << 20 };
 
 /* --- messages to upstream ---------------------------------------------------------------------------- */
 
-err_t mcp_http_request(const visit_t *v, str_t method, str_t body, net_header_t credential,
-	net_request_t *out)
+err_t mcp_http_request(const visit_t *v, str_t method, str_t body, net_request_t *out)
 {
 	net_header_t *h = arena_array(v->a, net_header_t, HEADERS_MAX);
 	str_t sid = v->has_session ? mcp_sessions_upstream(v->g->sessions, &v->session) : STR_NULL;
@@ -23,8 +22,8 @@ err_t mcp_http_request(const visit_t *v, str_t method, str_t body, net_header_t 
 	if (sid.n) {
 		h[n++] = (net_header_t){ STR("Mcp-Session-Id"), arena_str(v->a, sid) };
 	}
-	if (credential.name.n) {
-		h[n++] = credential;
+	if (v->credential.name.n) {
+		h[n++] = v->credential;
 	}
 	*out = (net_request_t){
 		.method = method,
@@ -50,13 +49,13 @@ static void tell_done(err_t e, void *owner)
 	}
 }
 
-void mcp_http_tell(const visit_t *v, str_t body, net_header_t credential)
+void mcp_http_tell(const visit_t *v, str_t body)
 {
 	static const net_call_fns_t fns = { NULL, tell_data, tell_done };
 	net_request_t r;
 	net_call_t *call;
 
-	err_t e = mcp_http_request(v, STR("POST"), body, credential, &r);
+	err_t e = mcp_http_request(v, STR("POST"), body, &r);
 	r.copy_body = true;
 	r.total_timeout_ms = GATEWAY_SESSION_TIMEOUT_MS;
 	if (e == OK) {
@@ -151,12 +150,40 @@ err_t mcp_http_response(arena_t *a, const net_response_t *r, str_t id, message_t
 	return OK;
 }
 
-/* --- tools/call ------------------------------------------------------------------------------------------ */
+/* --- a session upstream made anew (G12) -------------------------------------------------------------- */
 
-static net_header_t credential_of(const call_t *c)
+static const str_t revive_id = STR_INIT("\"attorn-revive\"");
+
+err_t mcp_http_revive(visit_t *v, net_response_t *response, op_t **out)
 {
-	return (net_header_t){ c->told.credential_header, c->told.credential_value };
+	str_t body = arena_cat(v->a, STR("{\"jsonrpc\":\"2.0\",\"id\":"), revive_id,
+		STR(",\"method\":\"initialize\",\"params\":"), v->session.init, STR("}"));
+	net_request_t r;
+
+	v->has_session = false; /* no session headers on initialize */
+	err_t e = mcp_http_request(v, STR("POST"), body, &r);
+	v->has_session = true;
+	TRY(e);
+	*out = net_fetch(v->g->deps.net, v->a, &r, response);
+	return OK;
 }
+
+err_t mcp_http_revived(visit_t *v, net_response_t *response, op_t **out)
+{
+	message_t m;
+	str_t text, sid;
+	net_request_t r;
+
+	ENSURE(mcp_http_response(v->a, response, revive_id, &m, &text) == OK && m.result, ERR_SESSION);
+	TRY(mcp_http_session_id(response->headers, &sid));
+	mcp_sessions_moved(v->g->sessions, v->session.id, sid);
+	log_kv(LVL_INFO, "gateway.session_revived", kv_s("route", v->route->name), kv_s("session", v->session.id));
+	TRY(mcp_http_request(v, STR("POST"), STR("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}"), &r));
+	*out = net_fetch(v->g->deps.net, v->a, &r, response);
+	return OK;
+}
+
+/* --- tools/call ------------------------------------------------------------------------------------------ */
 
 static err_t relay_head(net_exchange_t *x, int status, net_headers_t headers, void *owner,
 	net_pump_mode_t *out_mode)
@@ -227,20 +254,10 @@ static err_t mcp_forward(call_t *c, op_t **out)
 		.outlives_peer = true, /* a disconnect is no cancel (mcp.md 2) */
 	};
 
-	TRY(mcp_http_request(v, STR("POST"), v->body, credential_of(c), &r));
+	TRY(mcp_http_request(v, STR("POST"), v->body, &r));
 	r.response_bytes_max = GATEWAY_STREAM_BYTES_MAX;
 	*out = net_pump(v->g->deps.net, v->a, &r, v->x, &o, &c->pump);
 	return OK;
-}
-
-static bool is_alone_in_session(const call_t *c)
-{
-	for (const call_t *o = c->v->g->calls; o; o = o->next) {
-		if (o != c && o->forwarded && o->v->has_session && str_eq(o->v->session.id, c->v->session.id)) {
-			return false;
-		}
-	}
-	return true;
 }
 
 static err_t mcp_judge(call_t *c)
@@ -254,7 +271,7 @@ static err_t mcp_judge(call_t *c)
 	crypto_sha256_add(&c->hash, c->pump.response.body);
 	err_t e = mcp_http_response(c->v->a, &c->pump.response, c->v->msg.id, &m, &c->json);
 	ENSURE(e != ERR_SESSION || c->v->session.upstream_sid.n, ERR_UPSTREAM);
-	c->revived = c->revived || (e == ERR_SESSION && !is_alone_in_session(c)); /* never half alive */
+	c->revived = c->revived || (e == ERR_SESSION && !call_is_alone(c->v)); /* never half alive */
 	TRY(e);
 	call_verdict(c, message_verdict(&m));
 	return OK;
@@ -277,51 +294,13 @@ static void mcp_cut(call_t *c)
 		c->v->msg.id, STR(",\"reason\":\"cancelled\"}}"));
 
 	if (!c->sse_final) {
-		mcp_http_tell(c->v, body, credential_of(c));
+		mcp_http_tell(c->v, body);
 	}
-}
-
-/* --- a session upstream made anew (G12) -------------------------------------------------------------- */
-
-static err_t mcp_revive(call_t *c, op_t **out)
-{
-	visit_t *v = c->v;
-	str_t body = arena_cat(v->a, STR("{\"jsonrpc\":\"2.0\",\"id\":\"attorn-revive\",\"method\":\"initialize\",\"params\":"),
-		v->session.init, STR("}"));
-	net_request_t r;
-
-	v->has_session = false; /* no session headers on initialize */
-	err_t e = mcp_http_request(v, STR("POST"), body, credential_of(c), &r);
-	v->has_session = true;
-	TRY(e);
-	*out = net_fetch(v->g->deps.net, v->a, &r, &c->revival);
-	return OK;
-}
-
-static err_t mcp_revived(call_t *c, op_t **out)
-{
-	visit_t *v = c->v;
-	message_t m;
-	str_t text, sid;
-	net_request_t r;
-
-	ENSURE(mcp_http_response(v->a, &c->revival, STR("\"attorn-revive\""), &m, &text) == OK && m.result, ERR_SESSION);
-	TRY(mcp_http_session_id(c->revival.headers, &sid));
-	mcp_sessions_moved(v->g->sessions, v->session.id, sid);
-	log_kv(LVL_INFO, "gateway.session_revived", kv_s("route", v->route->name), kv_s("session", v->session.id));
-	TRY(mcp_http_request(v, STR("POST"), STR("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}"),
-		credential_of(c), &r));
-	c->pump = (net_pump_result_t){ 0 };
-	crypto_sha256_start(&c->hash);
-	*out = net_fetch(v->g->deps.net, v->a, &r, &c->revival);
-	return OK;
 }
 
 const upstream_t upstream_mcp_http = {
 	.forward = mcp_forward,
 	.judge = mcp_judge,
-	.revive = mcp_revive,
-	.revived = mcp_revived,
 	.answer = mcp_answer,
 	.cut = mcp_cut,
 };

@@ -36,6 +36,7 @@ typedef struct visit {
 	str_t tool_name; /* as rules name it */
 	policy_decision_t decision;
 
+	net_header_t credential; /* what admit released for the upstream, or none */
 	str_t rid; /* of this call's record; made at the door */
 	err_t denied; /* a denial is an answer; why, for the log: */
 	diag_t why;
@@ -96,6 +97,8 @@ void visit_begin_sse(visit_t *v);
 MUST err_t visit_event(visit_t *v, str_t json);
 void visit_end(visit_t *v);
 void visit_cut(visit_t *v);
+/* Ends an MCP request that its client took back: a stream without a response. */
+void visit_say_nothing(visit_t *v);
 /* Says no, or that something broke, in the form that the route and the era want (mcp.md 7, oauth 17).
  * After a stream began: an error event, or a cut. */
 void visit_refuse(visit_t *v, err_t e);
