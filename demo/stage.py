@@ -4,6 +4,7 @@ the upstreams' own logs and from the exported ledger, never from what attorn say
 """
 import base64
 import hashlib
+import http.client
 import json
 import os
 import shlex
@@ -23,6 +24,7 @@ import rfc6962_verify as stranger  # noqa: E402  a verifier that shares no code 
 
 NODE_MODULES = ROOT / "demo/node_modules"
 FILESYSTEM = NODE_MODULES / "@modelcontextprotocol/server-filesystem/dist/index.js"
+SQLITE = Path(sys.executable).parent / "mcp-server-sqlite"
 EVERYTHING = NODE_MODULES / "@modelcontextprotocol/server-everything/dist/index.js"
 START_S, STOP_S = 20, 10  # patience with slow machines; nothing waits longer than it must
 
@@ -155,7 +157,7 @@ class Stage:
 
     def run(self, *words, by="operator", signed_with=None):
         """attorn WORDS..., as a person would; returns the finished process."""
-        command = [self.attorn, *map(str, words), "--dir", str(self.work), "--as", by,
+        command = [self.attorn, *map(str, words), *([] if "--url" in words else ["--dir", str(self.work)]), "--as", by,
                    "--user-key", str(self.key_of(signed_with or by)),
                    "--passphrase-file", str(self.passphrase(signed_with or by))]
         return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
@@ -168,6 +170,17 @@ class Stage:
         if ran.returncode != 0:
             raise Problem(f"attorn {shlex.join(map(str, words))} ended with {ran.returncode}: {ran.stderr.strip()}")
         return json.loads(ran.stdout) if ran.stdout.strip() else None
+
+    def admin(self, method, path, document):
+        """One unsigned request on the admin socket; returns the status and the answer."""
+        connection = http.client.HTTPConnection("authority")
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.connect(str(self.work / "data/run/admin.sock"))
+        connection.request(method, path, json.dumps(document), {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        return answer.status, json.loads(body)
 
     def user(self, name, *roles):
         """A person with a key of their own, made where it will be used, sealed by their passphrase."""

@@ -54,8 +54,7 @@ class World(stage.Stage):
                 "list_directory": {"scope": "invoices:read", "effect": "readonly"},
                 "write_file": {"scope": "invoices:write", "effect": "irreversible"}}})
         self.put_route("warehouse", {
-            "kind": "mcp-stdio", "command": self.logged_stdio("warehouse", Path(sys.prefix) / "bin/mcp-server-sqlite",
-                                                              "--db-path", self.dir / "warehouse.db"),
+            "kind": "mcp-stdio", "command": self.logged_stdio("warehouse", stage.SQLITE, "--db-path", self.dir / "warehouse.db"),
             "environment": "prod", "data_classes": ["sales"],
             "tools": {"read_query": {"scope": "warehouse:read", "effect": "readonly"}}})
         self.put_route("everything", {

@@ -69,10 +69,11 @@ typedef struct {
 	const char *method;
 	str_t path; /* below /api/v1, with query */
 	str_t body; /* JSON, or empty */
-	const char *verb; /* name to sign; NULL: a read, or a narrowing verb */
+	const char *verb; /* its name; NULL: a read */
+	bool narrows; /* signed only over a URL, or with --user-key */
 } cli_request_t;
 
-/* Sends; with `verb`, or over a URL always, signs with the user's key. Prints the refusal and returns
+/* Sends; a widening verb, and over a URL everything, is signed with the user's key. Prints the refusal and returns
  * its exit status, or 0 with the response. */
 int cli_call(cli_t *c, const cli_request_t *r, net_response_t *out);
 /* cli_call and parse of a JSON object. */

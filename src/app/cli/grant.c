@@ -45,6 +45,20 @@ static void scope_add(create_t *g, str_t scope)
 	}
 }
 
+/* A route's path with {x} for exactly one segment (wire.md 8). */
+static bool path_fits(str_t template, str_t path)
+{
+	str_t want, have;
+
+	while (str_split(&template, '/', &want)) {
+		bool any = str_starts(want, STR("{")) && str_ends(want, STR("}"));
+		if (!str_split(&path, '/', &have) || (any ? !have.n : !str_eq(want, have))) {
+			return false;
+		}
+	}
+	return path.p == NULL;
+}
+
 /* Without --scope the grant carries what its rules need: read from the routes, shown before signing. */
 static int scope_of_rule(create_t *g, const cli_rule_t *rule)
 {
@@ -64,10 +78,10 @@ static int scope_of_rule(create_t *g, const cli_rule_t *rule)
 		}
 		return EXIT_DONE;
 	}
-	str_t bare = str_sub(rule->path, 0, str_find(rule->path, '?'));
+	str_t bare = str_sub(rule->path, 0, str_find(rule->path, '?')), template;
 	for (const json_t *h = json_first(json_get(doc, STR("http"))); h; h = json_next(h)) {
 		if (json_is_str(json_get(h, STR("method")), rule->tool) &&
-			(json_is_str(json_get(h, STR("path")), bare) || json_first(h) == NULL) &&
+			json_str(json_get(h, STR("path")), &template) == OK && path_fits(template, bare) &&
 			json_str(json_get(h, STR("scope")), &scope) == OK) {
 			scope_add(g, scope);
 		}
@@ -191,7 +205,7 @@ static int grant_send(create_t *g, const crypto_key_t *key)
 	jw_kstr(&b.w, "document", g->document);
 	jw_kstr(&b.w, "signature", b64url_enc(g->c->a, sig));
 	int status = cli_body_end(&b, &body);
-	status = status ? status : cli_verb(g->c, "POST", "/grants", NULL, body, &response);
+	status = status ? status : cli_narrow(g->c, "POST", "/grants", "grant.create", body, &response);
 	return status ? status : cli_done(g->c, &response, "grant %.*s", STR_ARG(g->grant.id));
 }
 
@@ -221,7 +235,7 @@ static int grant_revoke(cli_t *c)
 	jw_kstr(&b.w, "reason", str_of(c->reason ? c->reason : ""));
 	int status = cli_body_end(&b, &body);
 	int64_t before = now_ms();
-	status = status ? status : cli_verb(c, "POST", cli_text(c, "/grants/%s/revoke", c->args[0]), NULL, body, &response);
+	status = status ? status : cli_narrow(c, "POST", cli_text(c, "/grants/%s/revoke", c->args[0]), "grant.revoke", body, &response);
 	return status ? status : cli_done(c, &response, "grant %s revoked in %lld ms; no call under it passes from here on",
 		c->args[0], (long long)(now_ms() - before));
 }

@@ -125,6 +125,13 @@ int cli_verb(cli_t *c, const char *method, const char *path, const char *verb, s
 	return cli_call(c, &r, out);
 }
 
+int cli_narrow(cli_t *c, const char *method, const char *path, const char *verb, str_t body, net_response_t *out)
+{
+	cli_request_t r = { .method = method, .path = str_of(path), .body = body, .verb = verb, .narrows = true };
+
+	return cli_call(c, &r, out);
+}
+
 const char *cli_text(cli_t *c, const char *fmt, const char *arg)
 {
 	size_t n = strlen(fmt) + strlen(arg) + 1;

@@ -23,8 +23,10 @@ void cli_table(cli_t *c, const json_t *root, const char *list, const cli_column_
 /* GET and print: as columns of the list `list`, or member by member. */
 int cli_list(cli_t *c, str_t path, const char *list, const cli_column_t *columns, size_t n);
 int cli_show(cli_t *c, str_t path);
-/* Sends a verb; `verb` NULL: not signed on the socket. */
+/* Sends a verb, signed. */
 int cli_verb(cli_t *c, const char *method, const char *path, const char *verb, str_t body, net_response_t *out);
+/* What only takes away, or bears its own signature: on the socket it needs none of ours. */
+int cli_narrow(cli_t *c, const char *method, const char *path, const char *verb, str_t body, net_response_t *out);
 /* One line for a person, or the answer itself with --json. */
 int cli_done(cli_t *c, const net_response_t *response, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* fmt holds one %s. */

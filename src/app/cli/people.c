@@ -102,7 +102,9 @@ static int state_set(cli_t *c, const char *path, const char *verb, const char *s
 	cli_body_begin(&b, c);
 	jw_kstr(&b.w, "state", str_of(state));
 	int status = cli_body_end(&b, &body);
-	status = status ? status : cli_verb(c, "POST", path, widens ? verb : NULL, body, &response);
+	if (!status) {
+		status = (widens ? cli_verb : cli_narrow)(c, "POST", path, verb, body, &response);
+	}
 	return status ? status : cli_done(c, &response, "%s is %s", said, state);
 }
 

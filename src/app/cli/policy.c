@@ -77,7 +77,7 @@ static int policy_check(cli_t *c)
 	net_response_t response;
 	int status = files_body(c, c->args[0], &body);
 
-	status = status ? status : cli_verb(c, "POST", "/policy/check", NULL, body, &response);
+	status = status ? status : cli_narrow(c, "POST", "/policy/check", "policy.check", body, &response);
 	return status ? status : cli_done(c, &response, "rules of %s load", c->args[0]);
 }
 

@@ -108,7 +108,7 @@ int cli_call(cli_t *c, const cli_request_t *r, net_response_t *out)
 	str_t target = arena_cat(c->a, STR("/api/v1"), r->path);
 	int status;
 
-	if (r->verb || c->url) {
+	if (c->url || (r->verb && (!r->narrows || c->user_key))) {
 		status = cli_place(c, &place);
 		status = status ? status : cli_user_key(c, &key);
 		if (status) {

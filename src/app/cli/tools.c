@@ -21,7 +21,7 @@ static int route_put(cli_t *c)
 static int route_remove(cli_t *c)
 {
 	net_response_t response;
-	int status = cli_verb(c, "DELETE", cli_text(c, "/routes/%s", c->args[0]), NULL, STR_NULL, &response);
+	int status = cli_narrow(c, "DELETE", cli_text(c, "/routes/%s", c->args[0]), "route.remove", STR_NULL, &response);
 
 	return status ? status : cli_done(c, &response, "route %s removed", c->args[0]);
 }
@@ -72,7 +72,7 @@ static int secret_put(cli_t *c)
 static int secret_remove(cli_t *c)
 {
 	net_response_t response;
-	int status = cli_verb(c, "DELETE", cli_text(c, "/secrets/%s", c->args[0]), NULL, STR_NULL, &response);
+	int status = cli_narrow(c, "DELETE", cli_text(c, "/secrets/%s", c->args[0]), "secret.remove", STR_NULL, &response);
 
 	return status ? status : cli_done(c, &response, "secret %s removed", c->args[0]);
 }
