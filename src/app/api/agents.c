@@ -113,8 +113,8 @@ static err_t agent_answer(api_call_t *c, store_txn_t *txn, const store_agent_t *
 	jw_kstr(&c->w, "kind", row->kind);
 	jw_kstr(&c->w, "owner", row->owner);
 	jw_kstr(&c->w, "owner_name", owner.name);
-	api_stored_words_answer(c, "scopes", row->scopes);
-	api_stored_words_answer(c, "roles", row->roles);
+	jw_kraw(&c->w, "scopes", row->scopes);
+	jw_kraw(&c->w, "roles", row->roles);
 	jw_kstr(&c->w, "state", row->state);
 	jw_ki64(&c->w, "max_depth", row->max_depth);
 	jw_ki64(&c->w, "rev", row->rev);

@@ -47,10 +47,10 @@ static bool is_read(const api_call_t *c)
 	return (c->door->flags & API_READ) != 0;
 }
 
-/* Large bodies are parsed on lane cpu, and for callers whose signature verifies. */
-static bool is_large(const api_call_t *c)
+/* What costs more than a step may (F2) is parsed on lane cpu, and for callers whose signature verifies. */
+static bool is_heavy(const api_call_t *c)
 {
-	return c->door->body_max > API_BODY_BYTES_MAX;
+	return c->door->body_max > API_BODY_BYTES_MAX || (c->door->flags & API_ENROLS);
 }
 
 static err_t body_take(api_call_t *c)
@@ -75,7 +75,7 @@ static err_t call_parse(flow_t *f)
 	c->widens = (c->door->flags & API_WIDENS) != 0;
 	TRY(api_signature_read(c));
 	ENSURE(c->verb.present || !must_be_signed(c), ERR_LOGIN);
-	if (!is_large(c)) {
+	if (!is_heavy(c)) {
 		TRY(body_take(c));
 	}
 	ENSURE(c->verb.present || !must_be_signed(c), ERR_LOGIN);
@@ -95,7 +95,7 @@ static err_t prepare_run(void *self)
 	api_call_t *c = self;
 
 	TRY(store_read(c->p->deps.store, preview_closure, c));
-	if (is_large(c)) {
+	if (is_heavy(c)) {
 		TRY(body_take(c));
 	}
 	return c->door->prepare ? c->door->prepare(c) : OK;
@@ -105,7 +105,7 @@ static err_t call_prepare(flow_t *f)
 {
 	api_call_t *c = f->state;
 
-	if (!is_large(c) && !c->door->prepare) {
+	if (!is_heavy(c) && !c->door->prepare) {
 		return OK;
 	}
 	return flow_wait(f, lane_op(c->a, c->p->deps.cpu, prepare_run, c));

@@ -26,6 +26,7 @@ enum {
 	API_PUBLIC = 8, /* needs none on any door */
 	API_ANYONE = 16, /* a read that any active user may make; what it shows depends on who asks */
 	API_ESSENTIAL = 32, /* still written when the disk is full */
+	API_ENROLS = 64, /* public keys in the body: checking one costs as much as a signature */
 };
 
 /* One row: what is asked, by which name it is signed, and who answers. */
@@ -34,7 +35,7 @@ typedef struct {
 	str_t verb;
 	unsigned flags;
 	size_t body_max; /* 0: no body */
-	err_t (*parse)(api_call_t *c); /* members of the body; may set c->widens (small bodies only) */
+	err_t (*parse)(api_call_t *c); /* members of the body; may set c->widens (when on the loop) */
 	err_t (*prepare)(api_call_t *c); /* on lane cpu, after the signature was looked at once */
 	err_t (*run)(api_call_t *c, store_txn_t *txn); /* in the one transaction */
 	op_t *(*stream)(api_call_t *c); /* in place of run: an operation that also answers */
@@ -165,10 +166,6 @@ MUST err_t api_change(api_call_t *c, store_txn_t *txn, const char *kind, str_t i
 /* Builds what the feed would tell after this transaction: nothing commits that gateways cannot read. */
 MUST err_t api_snapshot_check(api_call_t *c, store_txn_t *txn);
 MUST err_t api_refusal_closure(store_txn_t *txn, void *self);
-
-/* --- answers ------------------------------------------------------------------------------------------- */
-void api_words_answer(jw_t *w, const char *key, const api_words_t *words);
-void api_stored_words_answer(api_call_t *c, const char *key, str_t json);
 
 /* --- handlers, one noun a file ---------------------------------------------------------------------------- */
 #define API_VERB(name)                                                                             \

@@ -12,17 +12,17 @@
 
 static const api_door_t doors[] = {
 	GET("/agents", agent_list, API_ANYONE),
-	VERB("POST", "/agents", "agent.register", agent_register, API_WIDENS),
+	VERB("POST", "/agents", "agent.register", agent_register, API_WIDENS | API_ENROLS),
 	GET("/agents/{}", agent_get, API_ANYONE),
 	VERB("PUT", "/agents/{}", "agent.update", agent_update, API_WIDENS),
 	VERB("POST", "/agents/{}/state", "agent.state", agent_state, API_ESSENTIAL),
-	VERB("POST", "/agents/{}/keys", "agent.key.add", agent_key_add, API_WIDENS),
+	VERB("POST", "/agents/{}/keys", "agent.key.add", agent_key_add, API_WIDENS | API_ENROLS),
 	VERB("POST", "/agents/{}/keys/{}/state", "agent.key.state", agent_key_state, API_ESSENTIAL),
 
 	GET("/users", user_list, API_ANYONE),
-	VERB("POST", "/users", "user.add", user_add, API_WIDENS),
+	VERB("POST", "/users", "user.add", user_add, API_WIDENS | API_ENROLS),
 	GET("/users/{}", user_get, API_ANYONE),
-	VERB("POST", "/users/{}/keys", "user.key.add", user_key_add, API_WIDENS),
+	VERB("POST", "/users/{}/keys", "user.key.add", user_key_add, API_WIDENS | API_ENROLS),
 	VERB("POST", "/users/{}/keys/{}/state", "user.key.state", user_key_state, API_ESSENTIAL),
 	VERB("POST", "/users/{}/roles", "user.roles", user_roles, API_WIDENS),
 	VERB("POST", "/users/{}/state", "user.state", user_state, API_ESSENTIAL),

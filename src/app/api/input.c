@@ -142,16 +142,6 @@ err_t api_scope_check(str_t word)
 	return OK;
 }
 
-void api_words_answer(jw_t *w, const char *key, const api_words_t *words)
-{
-	jw_kraw(w, key, words->json);
-}
-
-void api_stored_words_answer(api_call_t *c, const char *key, str_t json)
-{
-	jw_kraw(&c->w, key, json);
-}
-
 /* --- keys ----------------------------------------------------------------------------------------------- */
 
 /* One public key to enrol: Ed25519 or P-256, a point that is one (RFC 7517, 8037). */

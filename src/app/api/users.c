@@ -351,7 +351,7 @@ err_t api_role_list_run(api_call_t *c, store_txn_t *txn)
 	for (size_t i = 0; i < n && i < limit; i++) {
 		jw_object(&c->w);
 		jw_kstr(&c->w, "name", rows[i].name);
-		api_stored_words_answer(c, "permissions", rows[i].permissions);
+		jw_kraw(&c->w, "permissions", rows[i].permissions);
 		jw_ki64(&c->w, "rev", rows[i].rev);
 		jw_end(&c->w);
 	}

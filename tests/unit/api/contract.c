@@ -3,10 +3,15 @@
 #include "bench.h"
 
 static const json_t *spec;
+static arena_t *spec_arena;
+
+static void spec_free(void)
+{
+	arena_free(spec_arena);
+}
 
 static void spec_load(void)
 {
-	static arena_t *a; /* for the life of the process */
 	static char text[512 << 10];
 	char path[512];
 
@@ -20,8 +25,9 @@ static void spec_load(void)
 	size_t n = fread(text, 1, sizeof(text), f);
 	fclose(f);
 	assert_true(n > 0 && n < sizeof(text));
-	a = arena_new_capped(16u << 20);
-	assert_int_equal(json_parse_object(a, str_bytes(text, n), &spec, NULL), OK);
+	spec_arena = arena_new_capped(16u << 20);
+	assert_int_equal(atexit(spec_free), 0);
+	assert_int_equal(json_parse_object(spec_arena, str_bytes(text, n), &spec, NULL), OK);
 }
 
 static const json_t *resolve(const json_t *schema)
