@@ -32,6 +32,8 @@ MUST err_t store_grant_chain(store_txn_t *t, arena_t *a, str_t id, store_grant_t
 			     size_t *out_n);
 /* One grant as of now: ERR_GRANT_REVOKED, ERR_NOT_YET, ERR_GRANT_EXPIRED, ERR_GRANT_USES. */
 MUST err_t store_grant_alive(const store_grant_t *grant, int64_t now_s);
+/* The same of a grant and all above it; ERR_GRANT when `id` is unknown. */
+MUST err_t store_grant_chain_alive(store_txn_t *t, arena_t *a, str_t id, int64_t now_s);
 /* admit, steps 3 and 4: every grant up to the root is alive and loses one use, or none does (the
  * caller's savepoint undoes). Errors of store_grant_alive; ERR_GRANT when `id` is unknown. */
 MUST err_t store_grant_spend(store_txn_t *t, arena_t *a, str_t id, int64_t now_s);

@@ -128,6 +128,22 @@ static err_t link_get(store_txn_t *t, arena_t *a, str_t id, link_t *out)
 	return query_one(&q, a, sizeof(*out), link_row, out);
 }
 
+err_t store_grant_chain_alive(store_txn_t *t, arena_t *a, str_t id, int64_t now_s)
+{
+	for (int depth = 0; id.p; depth++) {
+		link_t link;
+		err_t err;
+
+		ENSURE(depth < STORE_CHAIN_MAX, ERR_DEPTH);
+		err = link_get(t, a, id, &link);
+		ENSURE(err != ERR_NOT_FOUND, ERR_GRANT);
+		TRY(err);
+		TRY(store_grant_alive(&link.g, now_s));
+		id = link.parent;
+	}
+	return OK;
+}
+
 /* The UPDATE repeats every condition: it must change exactly one row, whatever was read before. */
 static err_t link_spend(store_txn_t *t, str_t id, int64_t now_s)
 {

@@ -131,6 +131,7 @@ void broker_free(broker_t *b)
 	if (!b) {
 		return;
 	}
+	broker_chains_done(b);
 	heap_free((void *)(uintptr_t)b->token_url.p);
 	heap_free((void *)(uintptr_t)b->introspect_url.p);
 	heap_free((void *)(uintptr_t)b->revoke_url.p);

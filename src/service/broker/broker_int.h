@@ -6,9 +6,20 @@
 #include "service/broker/broker.h"
 #include "service/broker/limits.h"
 
+/* What is final of a grant and those above it: the grant itself first, the root last. */
+typedef struct {
+	arena_t *a;
+	str_t id;
+	store_grant_t *grants;
+	delegation_grant_t *docs;
+	size_t n;
+	unsigned refs;
+} broker_chain_t;
+
 struct broker {
 	broker_deps_t deps;
 	str_t token_url, introspect_url, revoke_url; /* configured, never from Host (oauth P24) */
+	broker_chain_t *chains[BROKER_CHAINS_MAX]; /* by hash of the id; a collision drops the older one */
 };
 
 typedef enum {
@@ -40,6 +51,15 @@ MUST err_t broker_proof(broker_t *b, arena_t *a, const net_exchange_t *x, str_t 
 /* Agent record of an assertion by its unverified iss. ERR_CLIENT. */
 MUST err_t broker_client_find(arena_t *a, const feed_view_t *view, str_t assertion, str_t client_id,
 	const snapshot_agent_t **out);
+
+/* An empty chain with its own memory, one reference, not kept. */
+broker_chain_t *broker_chain_new(str_t id);
+/* One that is kept, with a reference more, or NULL. */
+broker_chain_t *broker_chain_find(broker_t *b, str_t id);
+void broker_chain_keep(broker_t *b, broker_chain_t *c);
+void broker_chain_forget(broker_t *b, str_t id);
+void broker_chain_unref(broker_chain_t *c); /* accepts NULL */
+void broker_chains_done(broker_t *b);
 
 /* Keys of one agent from the store, as a closure on a read connection. */
 typedef struct {

@@ -53,6 +53,13 @@ static err_t exchange_keys(flow_t *f)
 {
 	exchange_t *e = f->state;
 
+	if (!e->keys_read && snapshot_agent_has_key(e->keys_of, e->proof.jkt)) {
+		/* the proof brought one itself: its thumbprint is registered, and the fence in the
+		 * record's transaction holds that the snapshot is today's */
+		e->keys = (broker_keys_t){ .keys = &e->proof.pub, .n_keys = 1 };
+		return OK;
+	}
+	e->keys_read = true;
 	e->keys = (broker_keys_t){ .a = f->arena, .agent = e->keys_of->id };
 	return flow_wait(f, store_read_op(f->arena, e->b->deps.read, e->b->deps.store, broker_keys_closure, &e->keys));
 }
@@ -61,7 +68,12 @@ static err_t exchange_client(flow_t *f)
 {
 	exchange_t *e = f->state;
 
-	TRY(broker_client_check(e->b, f->arena, e->form.assertion, e->keys_of, &e->keys, e->now_s, &e->client));
+	err_t err = broker_client_check(e->b, f->arena, e->form.assertion, e->keys_of, &e->keys, e->now_s, &e->client);
+	if (err == ERR_CLIENT && !e->keys_read) {
+		e->keys_read = true; /* signed by another of its keys, then */
+		return flow_skip_to(f, "keys");
+	}
+	TRY(err);
 	e->known = true;
 	flow_note(f, kv_s("agent", e->client.agent->name));
 	bool autonomous = e->client.agent->kind == DELEGATION_AGENT_AUTONOMOUS;
@@ -81,12 +93,12 @@ static err_t exchange_subject(flow_t *f)
 	}
 	if (e->form.ask == ASK_DELEGATED) {
 		ENSURE(ulid_is(e->form.subject_token), ERR_GRANT);
-		e->chain.id = e->form.subject_token;
+		e->grant = e->form.subject_token;
 		return OK;
 	}
 	TRY(broker_token_read(e->b, f->arena, e->view, e->form.subject_token, e->now_s, &e->parent));
 	TRY(exchange_continuation_check(e));
-	e->chain.id = e->parent.grant;
+	e->grant = e->parent.grant;
 	return e->parent.grant.n ? OK : flow_skip_to(f, "bounds");
 }
 
@@ -94,9 +106,12 @@ static err_t exchange_grant(flow_t *f)
 {
 	exchange_t *e = f->state;
 
-	e->chain.a = f->arena;
-	e->chain.now_s = e->now_s;
-	return flow_wait(f, store_read_op(f->arena, e->b->deps.read, e->b->deps.store, exchange_chain_closure, &e->chain));
+	e->chain = broker_chain_find(e->b, e->grant);
+	if (e->chain) {
+		return OK;
+	}
+	e->chain = broker_chain_new(e->grant);
+	return flow_wait(f, store_read_op(f->arena, e->b->deps.read, e->b->deps.store, exchange_chain_closure, e->chain));
 }
 
 static err_t exchange_bounds(flow_t *f)
@@ -104,6 +119,9 @@ static err_t exchange_bounds(flow_t *f)
 	exchange_t *e = f->state;
 
 	TRY(exchange_tie_check(e));
+	if (e->chain) {
+		broker_chain_keep(e->b, e->chain);
+	}
 	TRY(e->form.ask == ASK_DELEGATED    ? exchange_claims_delegated(f->arena, e)
 	    : e->form.ask == ASK_CAPABILITY ? exchange_claims_capability(f->arena, e)
 					    : exchange_claims_autonomous(f->arena, e));
@@ -182,6 +200,10 @@ static void exchange_finish(flow_t *f, err_t result)
 	if (e->write.done) {
 		e->b->deps.appended(e->b->deps.owner);
 	}
+	if (result != OK && e->chain) {
+		broker_chain_forget(e->b, e->grant); /* ended, perhaps: the next one reads it again */
+	}
+	broker_chain_unref(e->chain);
 	feed_view_unref(e->view);
 }
 

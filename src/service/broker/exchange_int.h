@@ -4,16 +4,6 @@
 
 #include "service/broker/broker_int.h"
 
-/* The grant chain as read from the store: the grant itself first, the root last. */
-typedef struct {
-	arena_t *a;
-	str_t id;
-	int64_t now_s;
-	store_grant_t *grants;
-	delegation_grant_t *docs;
-	size_t n;
-} exchange_chain_t;
-
 typedef struct {
 	arena_t *a;
 	int64_t sign_n; /* number of the signature, drawn in the transaction of the record */
@@ -29,11 +19,13 @@ typedef struct {
 	jose_dpop_t proof;
 	const snapshot_agent_t *keys_of; /* claimed until client says it is */
 	broker_keys_t keys;
+	bool keys_read; /* from the store: the key of the proof was not enough */
 	broker_client_t client;
 	bool known, answered;
 	const snapshot_route_t *route;
 	delegation_claims_t parent; /* of a delegated token */
-	exchange_chain_t chain;
+	str_t grant; /* id: of the request, or of the subject token */
+	broker_chain_t *chain; /* NULL: an autonomous agent has none */
 	delegation_claims_t claims; /* what is minted */
 	str_t payload, rid;
 	policy_decision_t decision;
@@ -42,6 +34,12 @@ typedef struct {
 	op_t *refusal; /* the write of its record */
 	str_t token, answer;
 } exchange_t;
+
+/* Grants of the chain: 0 for an autonomous agent, and while none is read. */
+static inline size_t exchange_chain_length(const exchange_t *e)
+{
+	return e->chain ? e->chain->n : 0;
+}
 
 /* --- rules.c: pure decisions ------------------------------------------------------------------------ */
 

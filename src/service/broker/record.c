@@ -4,7 +4,7 @@
 
 err_t exchange_chain_closure(store_txn_t *txn, void *self)
 {
-	exchange_chain_t *c = self;
+	broker_chain_t *c = self;
 
 	err_t e = store_grant_chain(txn, c->a, c->id, &c->grants, &c->n);
 	ENSURE(e != ERR_NOT_FOUND, ERR_GRANT);
@@ -21,22 +21,22 @@ err_t exchange_chain_closure(store_txn_t *txn, void *self)
 static void chain_write(jw_t *w, const exchange_t *e)
 {
 	jw_karray(w, "chain");
-	if (e->chain.n) {
+	if (exchange_chain_length(e)) {
 		jw_object(w);
 		jw_kstr(w, "role", STR("user"));
-		jw_kstr(w, "sub", e->chain.grants[0].user);
+		jw_kstr(w, "sub", e->chain->grants[0].user);
 		jw_end(w);
 	}
-	for (size_t i = e->chain.n; i-- > 0;) {
+	for (size_t i = exchange_chain_length(e); i-- > 0;) {
 		jw_object(w);
 		jw_kobject(w, "grant");
-		jw_kstr(w, "rid", e->chain.grants[i].id);
+		jw_kstr(w, "rid", e->chain->grants[i].id);
 		jw_end(w);
 		jw_kstr(w, "role", STR("agent"));
-		jw_kstr(w, "sub", e->chain.grants[i].agent);
+		jw_kstr(w, "sub", e->chain->grants[i].agent);
 		jw_end(w);
 	}
-	if (e->chain.n == 0) {
+	if (exchange_chain_length(e) == 0) {
 		jw_object(w);
 		jw_kstr(w, "role", STR("agent"));
 		jw_kstr(w, "sub", e->client.agent->id);
@@ -159,17 +159,7 @@ static err_t subject_alive(store_txn_t *txn, const exchange_t *e)
 /* The chain again, in this transaction: a revoke that was acknowledged before is seen (oauth P84). */
 static err_t chain_alive(store_txn_t *txn, exchange_t *e)
 {
-	store_grant_t *grants;
-	size_t n;
-
-	if (!e->chain.n) {
-		return OK;
-	}
-	TRY(store_grant_chain(txn, e->write.a, e->chain.id, &grants, &n));
-	for (size_t i = 0; i < n; i++) {
-		TRY(store_grant_alive(&grants[i], e->now_s));
-	}
-	return OK;
+	return exchange_chain_length(e) ? store_grant_chain_alive(txn, e->write.a, e->grant, e->now_s) : OK;
 }
 
 /* The rules decided on are those that stand: a narrowing change since then is a no (STYLE 4.5). */

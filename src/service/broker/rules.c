@@ -16,7 +16,7 @@ err_t exchange_continuation_check(const exchange_t *e)
 
 static const snapshot_user_t *user_of(const exchange_t *e)
 {
-	return e->chain.n ? snapshot_user(e->view->snapshot, e->chain.grants[0].user) : NULL;
+	return exchange_chain_length(e) ? snapshot_user(e->view->snapshot, e->chain->grants[0].user) : NULL;
 }
 
 static delegation_place_t place_of(const exchange_t *e)
@@ -33,15 +33,15 @@ err_t exchange_tie_check(const exchange_t *e)
 	delegation_place_t place = place_of(e);
 	const snapshot_user_t *user = user_of(e);
 
-	if (e->chain.n == 0) {
+	if (exchange_chain_length(e) == 0) {
 		return e->client.agent->kind == DELEGATION_AGENT_AUTONOMOUS ? OK : ERR_GRANT;
 	}
-	ENSURE(str_eq(e->chain.grants[0].agent, e->client.agent->id), ERR_GRANT);
+	ENSURE(str_eq(e->chain->grants[0].agent, e->client.agent->id), ERR_GRANT);
 	ENSURE(user && user->active, ERR_GRANT);
 	ENSURE(e->form.ask != ASK_CAPABILITY || str_eq(e->parent.sub, user->id), ERR_GRANT);
-	for (size_t i = 0; i < e->chain.n; i++) {
-		TRY(store_grant_alive(&e->chain.grants[i], e->now_s));
-		TRY(delegation_place_permits(&e->chain.docs[i].bounds, &place, e->now_s, NULL));
+	for (size_t i = 0; i < exchange_chain_length(e); i++) {
+		TRY(store_grant_alive(&e->chain->grants[i], e->now_s));
+		TRY(delegation_place_permits(&e->chain->docs[i].bounds, &place, e->now_s, NULL));
 	}
 	return OK;
 }
@@ -74,8 +74,8 @@ static err_t scope_narrow(arena_t *a, const exchange_t *e, str_t user_permission
 
 	TRY(delegation_scope_check(requested));
 	TRY(delegation_intersect_scope(a, requested, of_route, e->client.agent->scopes, user_permissions, &scope));
-	for (size_t i = 0; i < e->chain.n; i++) {
-		str_t of_grant = e->chain.docs[i].bounds.scope;
+	for (size_t i = 0; i < exchange_chain_length(e); i++) {
+		str_t of_grant = e->chain->docs[i].bounds.scope;
 		TRY(delegation_intersect_scope(a, scope, of_grant, of_grant, of_grant, &scope));
 	}
 	*out = scope;
@@ -93,8 +93,8 @@ static err_t act_chain(arena_t *a, const exchange_t *e, delegation_chain_t *out)
 	str_t ns = arena_cat(a, STR("spiffe://"), e->b->deps.trust_domain);
 
 	*out = (delegation_chain_t){ 0 };
-	for (size_t i = e->chain.n; i-- > 0;) {
-		delegation_actor_t actor = { .iss = ns, .sub = e->chain.grants[i].agent, .sub_profile = STR("ai_agent") };
+	for (size_t i = exchange_chain_length(e); i-- > 0;) {
+		delegation_actor_t actor = { .iss = ns, .sub = e->chain->grants[i].agent, .sub_profile = STR("ai_agent") };
 		TRY(delegation_chain_extend(out, &actor, out));
 	}
 	return OK;
@@ -108,13 +108,13 @@ static delegation_assurance_t assurance_of(const exchange_t *e)
 err_t exchange_claims_delegated(arena_t *a, exchange_t *e)
 {
 	const snapshot_user_t *user = user_of(e);
-	const delegation_grant_t *grant = &e->chain.docs[0];
+	const delegation_grant_t *grant = &e->chain->docs[0];
 	delegation_claims_t *c = &e->claims;
 
 	*c = (delegation_claims_t){
 		.sub = user->id,
 		.sub_profile = STR("user"),
-		.grant = e->chain.grants[0].id,
+		.grant = e->chain->grants[0].id,
 		.assurance = assurance_of(e),
 		.exp = e->now_s + e->b->deps.delegated_ttl_s,
 	};
@@ -122,10 +122,10 @@ err_t exchange_claims_delegated(arena_t *a, exchange_t *e)
 	ENSURE(c->n_items, ERR_TARGET);
 	TRY(scope_narrow(a, e, user->permissions, &c->scope));
 	TRY(act_chain(a, e, &c->act));
-	for (size_t i = 0; i < e->chain.n; i++) {
-		c->exp = min64(c->exp, e->chain.grants[i].exp_s);
+	for (size_t i = 0; i < exchange_chain_length(e); i++) {
+		c->exp = min64(c->exp, e->chain->grants[i].exp_s);
 	}
-	delegation_direction_of_grant(c->grant, e->b->deps.issuer, grant->iat, e->chain.grants[0].admin_made, &c->direction);
+	delegation_direction_of_grant(c->grant, e->b->deps.issuer, grant->iat, e->chain->grants[0].admin_made, &c->direction);
 	return OK;
 }
 
@@ -248,7 +248,7 @@ static policy_token_t token_facts(const exchange_t *e)
 		.sender_bound = true,
 		.grant = c->grant,
 		.depth = (uint32_t)c->act.n,
-		.max_depth = e->chain.n ? e->chain.docs[e->chain.n - 1].bounds.depth : 1,
+		.max_depth = exchange_chain_length(e) ? e->chain->docs[e->chain->n - 1].bounds.depth : 1,
 		.init = c->direction.init,
 		.sel = c->direction.sel,
 	};
@@ -259,7 +259,7 @@ void exchange_policy_ask(arena_t *a, exchange_t *e)
 	policy_request_t q = {
 		.action = POLICY_EXCHANGE,
 		.agent = feed_view_agent(e->view, e->client.agent->id),
-		.user = feed_view_user(e->view, e->chain.n ? e->chain.grants[0].user : STR_NULL),
+		.user = feed_view_user(e->view, exchange_chain_length(e) ? e->chain->grants[0].user : STR_NULL),
 		.route = feed_view_route(e->route),
 		.token = token_facts(e),
 		.assurance = e->claims.assurance,
