@@ -336,6 +336,8 @@ static void children(void **state)
 		"{\"files\":[{\"name\":\"a.cedar\",\"text\":\"@id(\\\"all\\\") permit (principal, action, resource);\"}]}");
 	assert_told(&t, 200, NULL);
 	all = records(w->b, NULL);
+	t = sign(w->b, w->scout, "role.put", "PUT", "/roles/reader", "{\"permissions\":[]}");
+	refused(w, &t, all, 401, "login", 0); /* whatever the rules permit: agents sign no verb (P42, P102) */
 	lend_t wrong = child;
 	wrong.key = w->alice; /* a user is not the parent's agent */
 	t = lend(w->b, &wrong);
