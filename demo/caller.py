@@ -25,7 +25,7 @@ class Answer:
     def json(self):
         """The JSON body, or the last message of an event stream."""
         if "text/event-stream" in self.headers.get("Content-Type", ""):
-            events = [line[5:].strip() for line in self.body.decode().splitlines() if line.startswith("data:")]
+            events = [line[5:].strip() for line in self.body.decode().split("\n") if line.startswith("data:")]
             return json.loads([event for event in events if event][-1])
         return json.loads(self.body)
 

@@ -79,6 +79,11 @@ def is_healthy(url):
         return False
 
 
+def text_lines(path):
+    """Lines of a log; str.splitlines would also end them at U+2028 and its kind, which JSON leaves as they are."""
+    return path.read_text().split("\n")[:-1]
+
+
 class Refused(Exception):
     """A command ended with 1: the answer is no. Holds the words a person reads."""
 
@@ -258,13 +263,13 @@ class Stage:
 
     def stdio_calls(self, name):
         """(tool, arguments) of each tools/call that reached the stdio server of a route."""
-        lines = (json.loads(line)["line"] for line in (self.dir / f"logs/{name}.lines").read_text().splitlines())
+        lines = (json.loads(line)["line"] for line in text_lines(self.dir / f"logs/{name}.lines"))
         return [(m["params"]["name"], m["params"].get("arguments")) for m in map(json.loads, lines)
                 if m.get("method") == "tools/call"]
 
     def http_calls(self):
         """Parsed requests that reached server-everything and ask for a tool."""
-        rows = map(json.loads, (self.dir / "logs/everything.requests").read_text().splitlines())
+        rows = map(json.loads, text_lines(self.dir / "logs/everything.requests"))
         return [row for row in rows if '"tools/call"' in row["body"]]
 
     def upstream_calls(self):
