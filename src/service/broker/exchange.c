@@ -2,8 +2,8 @@
  * token of ours comes out; the record is durable before the token exists. */
 #include "service/broker/exchange_int.h"
 
-static err_t exchange_parse(flow_t *f); /* form -> request; which agent it claims to be */
-static err_t exchange_proof(flow_t *f); /* DPoP: the key of this request, over our nonce */
+static err_t exchange_parse(flow_t *f); /* form -> request */
+static err_t exchange_proof(flow_t *f); /* DPoP: the key of this request, over our nonce; the agent it claims */
 static err_t exchange_keys(flow_t *f); /* waits: the agent's registered keys */
 static err_t exchange_client(flow_t *f); /* the assertion: who asks */
 static err_t exchange_subject(flow_t *f); /* the token that is exchanged, and its key */
@@ -38,15 +38,16 @@ static err_t exchange_parse(flow_t *f)
 {
 	exchange_t *e = f->state;
 
-	TRY(broker_form_read(f->arena, e->x, &e->form));
-	return broker_client_find(f->arena, e->view, e->form.assertion, e->form.client_id, &e->keys_of);
+	return broker_form_read(f->arena, e->x, &e->form);
 }
 
 static err_t exchange_proof(flow_t *f)
 {
 	exchange_t *e = f->state;
 
-	return broker_proof(e->b, f->arena, e->x, e->b->token_url, e->now_s, &e->proof);
+	TRY(broker_proof(e->b, f->arena, e->x, e->b->token_url, e->now_s, &e->proof));
+	/* not before: whoever has no nonce yet is told the same whether the agent exists or not */
+	return broker_client_find(f->arena, e->view, e->form.assertion, e->form.client_id, &e->keys_of);
 }
 
 static err_t exchange_keys(flow_t *f)

@@ -15,6 +15,7 @@ typedef struct {
 	str_t token, assertion;
 	const snapshot_agent_t *agent;
 	jose_dpop_t proof;
+	bool has_proof;
 	broker_keys_t keys;
 	delegation_claims_t claims;
 	bool is_ours, active, spent;
@@ -36,9 +37,23 @@ static void look_fail(look_t *k, err_t e)
 	look_free(k);
 }
 
+/* RFC 7662 and 7009 know no proof and stock clients send none: nothing comes out here that a key would have
+ * to be bound to. One that is sent must be right. */
+static err_t look_proof(look_t *k)
+{
+	str_t url = k->is_revoke ? k->b->revoke_url : k->b->introspect_url, proof;
+
+	if (net_header(k->x, STR("DPoP"), &proof) == ERR_NOT_FOUND) {
+		return OK;
+	}
+	TRY(broker_proof(k->b, k->a, k->x, url, k->now_s, &k->proof));
+	k->has_proof = true;
+	return OK;
+}
+
 static err_t look_parse(look_t *k)
 {
-	str_t type, client_id, url = k->is_revoke ? k->b->revoke_url : k->b->introspect_url;
+	str_t type, client_id;
 	form_t f;
 
 	ENSURE(str_eq(net_method(k->x), STR("POST")), ERR_METHOD);
@@ -51,7 +66,7 @@ static err_t look_parse(look_t *k)
 	TRY(form_want(&f, STR("client_id"), BROKER_VALUE_BYTES_MAX, &client_id));
 	TRY(form_want(&f, STR("token"), BROKER_TOKEN_BYTES_MAX, &k->token));
 	ENSURE(k->token.n, ERR_MISSING_MEMBER);
-	TRY(broker_proof(k->b, k->a, k->x, url, k->now_s, &k->proof));
+	TRY(look_proof(k));
 	return broker_client_find(k->a, k->view, k->assertion, client_id, &k->agent);
 }
 
@@ -66,7 +81,7 @@ static void look_token(look_t *k)
 static err_t spend_client(store_txn_t *txn, const look_t *k, const broker_client_t *client)
 {
 	TRY(store_used_insert(txn, k->agent->id, client->jti, client->jti_until_s));
-	return store_used_insert(txn, k->proof.jkt, k->proof.jti, k->proof.keep_until_unix_s);
+	return k->has_proof ? store_used_insert(txn, k->proof.jkt, k->proof.jti, k->proof.keep_until_unix_s) : OK;
 }
 
 static err_t revoke_token(store_txn_t *txn, look_t *k)
