@@ -1,5 +1,5 @@
 /* call.c: one outbound request from start to done. */
-#include "engine/net/client_int.h"
+#include "engine/net/wire.h"
 
 void call_ready(net_call_t *call)
 {
@@ -13,13 +13,44 @@ void call_ready(net_call_t *call)
 	c->ready = call;
 }
 
-/* ---- what libcurl tells: gather only ---- */
+/* ---- what comes back: gather only ---- */
 
 static void call_touch(net_call_t *call)
 {
 	if (call->idle_timeout_ms) {
 		call->active_us = loop_mono_us(call->client->loop);
 	}
+}
+
+void call_gather_head(net_call_t *call)
+{
+	call_touch(call);
+	call_ready(call);
+}
+
+err_t call_gather(net_call_t *call, str_t bytes)
+{
+	call_touch(call);
+	ENSURE(bytes.n <= call->received_max - call->received, ERR_LIMIT);
+	call->received += bytes.n;
+	buf_add(&call->held, bytes);
+	call_ready(call);
+	return buf_err(&call->held);
+}
+
+bool call_is_full(const net_call_t *call)
+{
+	return call->paused || call->held.n >= NET_HELD_BYTES_MAX;
+}
+
+void call_end(net_call_t *call, err_t e)
+{
+	call->finished = true;
+	call->err = call->err ? call->err : e;
+	if (call->err == OK && !call->head.done) {
+		call->err = ERR_UPSTREAM;
+	}
+	call_ready(call);
 }
 
 static size_t on_header(char *p, size_t size, size_t n, void *owner)
@@ -41,22 +72,19 @@ static size_t on_header(char *p, size_t size, size_t n, void *owner)
 static size_t on_data(char *p, size_t size, size_t n, void *owner)
 {
 	net_call_t *call = owner;
-	size_t bytes = size * n;
 
-	call_touch(call);
-	if (call->paused || call->held.n >= NET_HELD_BYTES_MAX) {
+	if (call_is_full(call)) {
+		call_touch(call);
 		call->curl_paused = true;
 		call_ready(call);
 		return CURL_WRITEFUNC_PAUSE;
 	}
-	if (bytes > call->received_max - call->received) {
-		call->err = call->err ? call->err : ERR_LIMIT;
+	err_t e = call_gather(call, str_bytes(p, size * n));
+	if (e != OK) {
+		call->err = call->err ? call->err : e;
 		return 0;
 	}
-	call->received += bytes;
-	buf_add(&call->held, str_bytes(p, bytes));
-	call_ready(call);
-	return call->held.overflow ? 0 : bytes;
+	return size * n;
 }
 
 /* libcurl sends again when a kept connection dies before the answer. For anything but GET and HEAD the
@@ -84,12 +112,7 @@ static err_t error_of(CURLcode code)
 void call_finished(net_call_t *call, CURLcode code)
 {
 	curl_multi_remove_handle(call->client->multi, call->easy);
-	call->finished = true;
-	call->err = call->err ? call->err : error_of(code);
-	if (call->err == OK && !call->head.done) {
-		call->err = ERR_UPSTREAM;
-	}
-	call_ready(call);
+	call_end(call, error_of(code));
 }
 
 void call_sweep(net_call_t *call)
@@ -116,7 +139,9 @@ void call_sweep(net_call_t *call)
 static void call_free(net_call_t *call)
 {
 	client_call_remove(call->client, call);
-	client_easy_give(call->client, call->easy);
+	if (call->easy) {
+		client_easy_give(call->client, call->easy);
+	}
 	buf_wipe(&call->held);
 	arena_free(call->arena);
 	heap_free(call);
@@ -124,10 +149,12 @@ static void call_free(net_call_t *call)
 
 static void cut(net_call_t *call)
 {
-	if (!call->finished) {
+	if (!call->finished && call->easy) {
 		curl_multi_remove_handle(call->client->multi, call->easy);
-		call->finished = true;
+	} else if (!call->finished) {
+		wire_abandon(call);
 	}
+	call->finished = true;
 	call->err = call->err ? call->err : ERR_CANCELLED;
 	buf_clear(&call->held); /* what was not told is not told any more */
 }
@@ -150,6 +177,10 @@ static void tell_data(net_call_t *call)
  * (too large, say) nobody but this return value tells. */
 static void go_on(net_call_t *call)
 {
+	if (!call->easy && !call->finished) {
+		wire_resume(call);
+		return;
+	}
 	if (!call->curl_paused || call->paused || call->finished) {
 		return;
 	}
@@ -189,9 +220,9 @@ void call_deliver(net_call_t *call)
 
 /* ---- what the caller does ---- */
 
-static MUST err_t call_prepare(net_call_t *call, const net_request_t *r)
+static MUST err_t curl_start(net_call_t *call, const net_request_t *r)
 {
-	CURL *easy = call->easy;
+	CURL *easy = call->easy = client_easy_take(call->client);
 
 	TRY(easy_prepare(easy, call->arena, r));
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, call);
@@ -213,7 +244,6 @@ err_t net_call_start(net_client_t *c, const net_request_t *r, const net_call_fns
 	ENSURE(c->n_calls < NET_CALLS_MAX, ERR_LANE_FULL);
 	net_call_t *call = heap_new(net_call_t);
 	call->client = c;
-	call->easy = client_easy_take(c);
 	call->arena = arena_new_capped(NET_RESPONSE_HEAD_BYTES_MAX + ARENA_CAP_DEFAULT +
 				       (r->copy_body ? r->body.n : 0));
 	call->fns = *fns;
@@ -225,7 +255,10 @@ err_t net_call_start(net_client_t *c, const net_request_t *r, const net_call_fns
 	buf_init(&call->held, NET_HELD_BYTES_MAX + CURL_MAX_READ_SIZE);
 	call_touch(call);
 	client_call_add(c, call);
-	err_t e = call_prepare(call, r);
+	err_t e = request_check(r);
+	if (e == OK) {
+		e = wire_fits(r) ? wire_start(call, r) : curl_start(call, r);
+	}
 	if (e != OK) {
 		call_free(call);
 		return e;

@@ -1,7 +1,5 @@
 /* client.c: libcurl's multi handle on the loop: its sockets, its timer, its end. */
-#include <uv.h>
-
-#include "engine/net/client_int.h"
+#include "engine/net/wire.h"
 
 /* One socket libcurl watches; the handle lives here until its close callback. */
 typedef struct {
@@ -10,8 +8,6 @@ typedef struct {
 	curl_socket_t fd;
 	int events;
 } sock_t;
-
-static void client_deliver(net_client_t *c);
 
 static void free_client(void *arg)
 {
@@ -35,14 +31,19 @@ static void free_when_empty(net_client_t *c)
 	}
 }
 
+void client_socket_gone(net_client_t *c)
+{
+	c->n_sockets--;
+	free_when_empty(c);
+}
+
 static void on_sock_closed(uv_handle_t *handle)
 {
 	sock_t *s = (sock_t *)handle;
 	net_client_t *c = s->client;
 
 	heap_free(s);
-	c->n_sockets--;
-	free_when_empty(c);
+	client_socket_gone(c);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
@@ -135,9 +136,9 @@ static void finished_collect(net_client_t *c)
 	}
 }
 
-/* Tells every call what it has; called from turns of our own only. A callback may start, pause or cancel
- * calls, this one too; what becomes ready meanwhile is told in the next turn. */
-static void client_deliver(net_client_t *c)
+/* A callback may start, pause or cancel calls, this one too; what becomes ready meanwhile is told in the
+ * next turn. */
+void client_deliver(net_client_t *c)
 {
 	finished_collect(c);
 	net_call_t *list = c->ready;
@@ -160,6 +161,7 @@ static void multi_end(net_client_t *c)
 	if (!c->closing || c->calls || !c->multi) {
 		return;
 	}
+	wire_idle_close(c);
 	while (c->n_spare) {
 		curl_easy_cleanup(c->spare[--c->n_spare]);
 	}
@@ -257,6 +259,7 @@ err_t net_client_open(loop_t *loop, uint32_t pool_connections_max, net_client_t 
 	ENSURE(curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK, ERR_INTERNAL);
 	net_client_t *c = heap_new(net_client_t);
 	c->loop = loop;
+	c->pool_max = (uint32_t)pool;
 	c->multi = curl_multi_init();
 	CHECK(c->multi != NULL);
 	curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, on_socket);

@@ -1,6 +1,7 @@
-/* client_int.h: what client.c and call.c share. The client owns the multi handle, its sockets on the loop
- * and the calls in flight. libcurl's callbacks only gather; what the caller is told comes from
- * client_deliver, outside of libcurl, so that a caller's callback may do anything. */
+/* client_int.h: what client.c, call.c and wire.c share. The client owns the multi handle, its sockets on the
+ * loop, our own connections and the calls in flight. A call goes over one of ours (wire.c) or by libcurl;
+ * either only gathers; what the caller is told comes from client_deliver, so that a caller's callback may
+ * do anything. */
 #ifndef ATTORN_NET_CLIENT_INT_H
 #define ATTORN_NET_CLIENT_INT_H
 
@@ -10,8 +11,12 @@
 
 enum {
 	NET_HELD_BYTES_MAX = 64 << 10, /* undelivered bytes of one call before libcurl is paused */
+	NET_WIRE_READ_BYTES = 64 << 10,
 	NET_EASY_SPARE_MAX = 64, /* idle easy handles kept for reuse */
 };
+
+typedef struct wire wire_t;
+typedef struct wire_request wire_request_t;
 
 /* The head of a response, gathered line by line as libcurl hands it over. */
 typedef struct {
@@ -32,15 +37,20 @@ struct net_client {
 	net_call_t *ready; /* those with something to tell */
 	uint32_t n_calls, n_sockets, n_spare;
 	CURL *spare[NET_EASY_SPARE_MAX];
+	wire_t *idle; /* our own connections, kept, the newest first */
+	uint32_t n_idle, pool_max;
 	bool closing, handed_over, delivering;
 	void (*closed)(void *owner);
 	void *closed_owner;
+	char read[NET_WIRE_READ_BYTES]; /* one for all: consumed before the callback returns */
 };
 
 struct net_call {
 	net_client_t *client;
 	net_call_t *next, *prev, *next_ready;
-	CURL *easy;
+	CURL *easy; /* NULL: ours */
+	wire_request_t *request; /* ours */
+	wire_t *wire; /* the connection, while on one of ours */
 	arena_t *arena; /* URL, header lines, copied body, response headers */
 	net_call_fns_t fns;
 	void *owner;
@@ -60,9 +70,15 @@ struct net_call {
  * for a URL, method or header that cannot be sent. */
 MUST err_t easy_prepare(CURL *easy, arena_t *a, const net_request_t *r);
 bool method_is_repeatable(str_t method);
+/* What must hold of any request: ERR_VALUE, ERR_LIMIT. */
+MUST err_t request_check(const net_request_t *r);
 /* Takes one line of a head; ERR_UPSTREAM for what is malformed. Interim (1xx) heads and trailers are
  * dropped; head->done is set by the blank line of the final head. */
 MUST err_t response_head_line(net_response_head_t *head, str_t line);
+/* Takes one header of a head; ERR_UPSTREAM. */
+MUST err_t response_header(net_response_head_t *head, net_header_t h);
+/* RFC 9112 6.3: a response with two lengths is not plainly one response. */
+MUST err_t response_framing_check(const net_response_head_t *head);
 static inline net_headers_t response_headers(const net_response_head_t *head)
 {
 	return (net_headers_t){ head->v, head->n };
@@ -73,9 +89,19 @@ void call_ready(net_call_t *call);
 /* Tells what there is to tell; frees the call when that was its end. */
 void call_deliver(net_call_t *call);
 void call_finished(net_call_t *call, CURLcode code);
+/* The transfer is over. */
+void call_end(net_call_t *call, err_t e);
+/* The head is whole; body bytes: ERR_LIMIT when there are too many. */
+void call_gather_head(net_call_t *call);
+MUST err_t call_gather(net_call_t *call, str_t bytes);
+/* Nothing more may be gathered for now. */
+bool call_is_full(const net_call_t *call);
 void call_sweep(net_call_t *call);
 
 /* client.c */
+/* Tells every call what it has; from turns of the loop only, never inside a net_ call. */
+void client_deliver(net_client_t *c);
+void client_socket_gone(net_client_t *c);
 CURL *client_easy_take(net_client_t *c);
 void client_easy_give(net_client_t *c, CURL *easy);
 void client_call_add(net_client_t *c, net_call_t *call);

@@ -105,13 +105,18 @@ static void times_set(CURL *easy, const net_request_t *r)
 	curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)NET_CLIENT_POOL_AGE_S);
 }
 
+err_t request_check(const net_request_t *r)
+{
+	TRY(url_check(r->url));
+	return method_check(r->method);
+}
+
 err_t easy_prepare(CURL *easy, arena_t *a, const net_request_t *r)
 {
 	const char *url, *method;
 	struct curl_slist *lines = NULL;
 
-	TRY(url_check(r->url));
-	TRY(method_check(r->method));
+	TRY(request_check(r));
 	TRY(headers_build(a, r, &lines));
 	TRY(arena_cstr(a, r->url, &url));
 	TRY(arena_cstr(a, r->method, &method));
@@ -149,8 +154,7 @@ static MUST err_t status_line(net_response_head_t *head, str_t line)
 	return OK;
 }
 
-/* RFC 9112 6.3: a response with two lengths is not plainly one response. */
-static MUST err_t framing_check(const net_response_head_t *head)
+err_t response_framing_check(const net_response_head_t *head)
 {
 	size_t i = 0, j = 0, n = 0;
 	str_t value;
@@ -164,12 +168,9 @@ static MUST err_t framing_check(const net_response_head_t *head)
 	return n <= 1 ? OK : ERR_UPSTREAM;
 }
 
-static MUST err_t header_line(net_response_head_t *head, str_t line)
+err_t response_header(net_response_head_t *head, net_header_t h)
 {
-	size_t colon = str_find(line, ':');
-	net_header_t h = { str_sub(line, 0, colon), str_trim(str_sub(line, colon + 1, line.n)) };
-
-	ENSURE(colon < line.n && net_header_is_valid(h), ERR_UPSTREAM); /* a folded line dies here */
+	ENSURE(net_header_is_valid(h), ERR_UPSTREAM);
 	ENSURE(head->n < NET_HEADERS_MAX, ERR_UPSTREAM);
 	TRY(arena_dup(head->arena, h.name, &h.name));
 	TRY(arena_dup(head->arena, h.value, &h.value));
@@ -178,6 +179,14 @@ static MUST err_t header_line(net_response_head_t *head, str_t line)
 	}
 	head->v[head->n++] = h;
 	return OK;
+}
+
+static MUST err_t header_line(net_response_head_t *head, str_t line)
+{
+	size_t colon = str_find(line, ':');
+
+	ENSURE(colon < line.n, ERR_UPSTREAM); /* a folded line dies here, or by its name */
+	return response_header(head, (net_header_t){ str_sub(line, 0, colon), str_trim(str_sub(line, colon + 1, line.n)) });
 }
 
 err_t response_head_line(net_response_head_t *head, str_t line)
@@ -191,7 +200,7 @@ err_t response_head_line(net_response_head_t *head, str_t line)
 		line.n--;
 	}
 	if (line.n == 0) {
-		TRY(framing_check(head));
+		TRY(response_framing_check(head));
 		head->done = head->status >= 200;
 		head->n = head->done ? head->n : 0;
 		return OK;

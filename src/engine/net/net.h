@@ -151,6 +151,7 @@ MUST err_t net_sse_comment(net_exchange_t *x, str_t text);
 void net_sse_keep_alive(net_exchange_t *x);
 
 /* ---- client ------------------------------------------------------------------------------------
+ * Plain HTTP to numeric addresses and Unix sockets over connections of our own, everything else by
  * libcurl's multi on the loop. Adds no header but Host, Content-Length and, where the caller has none,
  * Accept: star/star. No redirects, no proxy, no cookies, no decompression, no netrc; the path goes out
  * as it is; https verifies. A request other than GET or HEAD is never sent twice. */

@@ -1,4 +1,5 @@
-/* The client against our own server, a scripted bad server and Python's http.server. */
+/* The client against our own server, a scripted bad server and Python's http.server; all of it twice: by
+ * address, over connections of our own, and by name, through libcurl. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -18,6 +19,20 @@
 #include "support.h"
 
 extern char **environ;
+
+static const char *host;
+
+static int by_address(void **state)
+{
+	host = "127.0.0.1";
+	return 0;
+}
+
+static int by_name(void **state)
+{
+	host = "localhost";
+	return 0;
+}
 
 /* ---- our own server: echoes what it got, streams, or holds ---- */
 
@@ -127,7 +142,7 @@ static err_t fetch(rig_t *r, const net_request_t *q, net_response_t *out)
 
 static str_t url_of(rig_t *r, const char *path)
 {
-	return arena_printf(r->arena, "http://127.0.0.1:%u%s", r->b.port, path);
+	return arena_printf(r->arena, "http://%s:%u%s", host, r->b.port, path);
 }
 
 static void requests_go_out_as_told(void **state)
@@ -144,7 +159,7 @@ static void requests_go_out_as_told(void **state)
 			{ STR("Transfer-Encoding"), STR("chunked") }) };
 	assert_int_equal(fetch(&r, &q, &a), OK);
 	assert_int_equal(a.status, 200);
-	str_t expected = arena_printf(r.arena, "POST /a/../b//c/%%2e?x=y&x\nHost=127.0.0.1:%u\nAccept=*/*\n", r.b.port);
+	str_t expected = arena_printf(r.arena, "POST /a/../b//c/%%2e?x=y&x\nHost=%s:%u\nAccept=*/*\n", host, r.b.port);
 	assert_true(str_starts(a.body, expected));
 	str_t rest = str_sub(a.body, expected.n, a.body.n);
 	assert_true(str_eq(rest, STR("X-One=1\nX-One=2\nX-Empty=\nContent-Length=8\n\nhi\0there")));
@@ -214,7 +229,7 @@ static void what_cannot_be_sent(void **state)
 	assert_int_equal(fetch(&r, &line, &a), ERR_VALUE);
 	net_request_t method = { .method = STR("GET / HTTP/1.1\r\n"), .url = url_of(&r, "/") };
 	assert_int_equal(fetch(&r, &method, &a), ERR_VALUE);
-	net_request_t refused = { .method = STR("GET"), .url = STR("http://127.0.0.1:1/") };
+	net_request_t refused = { .method = STR("GET"), .url = arena_printf(r.arena, "http://%s:1/", host) };
 	assert_int_equal(fetch(&r, &refused, &a), ERR_UPSTREAM);
 	assert_int_equal(net_server_counts(r.b.server).requests, 0);
 	rig_close(&r);
@@ -461,7 +476,7 @@ static void malformed_answers(void **state)
 		bad_t bad = { .answers = &rows[i].bytes, .n_answers = 1, .close_after = 1 };
 		bad_open(&bad);
 		net_request_t q = { .method = STR("GET"),
-			.url = arena_printf(r.arena, "http://127.0.0.1:%u/", bad.port), .total_timeout_ms = 3000 };
+			.url = arena_printf(r.arena, "http://%s:%u/", host, bad.port), .total_timeout_ms = 3000 };
 		err_t e = fetch(&r, &q, &a);
 		if (e != rows[i].err) {
 			fail_msg("row %zu: %s", i, err_info(e)->name);
@@ -486,7 +501,7 @@ static void nothing_is_sent_twice(void **state)
 		rig_open(&r, NULL);
 		bad_open(&bad);
 		net_request_t q = { .method = methods[i],
-			.url = arena_printf(r.arena, "http://127.0.0.1:%u/", bad.port) };
+			.url = arena_printf(r.arena, "http://%s:%u/", host, bad.port) };
 		assert_int_equal(fetch(&r, &q, &a), OK);
 		assert_int_equal(fetch(&r, &q, &a), OK);
 		assert_int_equal(bad.connections, 1);
@@ -551,7 +566,7 @@ static void a_foreign_server(void **state)
 
 	(void)state;
 	rig_open(&r, NULL);
-	net_request_t q = { .method = STR("POST"), .url = arena_printf(r.arena, "http://127.0.0.1:%u/", port),
+	net_request_t q = { .method = STR("POST"), .url = arena_printf(r.arena, "http://%s:%u/", host, port),
 		.body = STR("hello") };
 	for (size_t i = 0; i < 3; i++) {
 		assert_int_equal(fetch(&r, &q, &a), OK);
@@ -711,22 +726,96 @@ static void many_at_once(void **state)
 	rig_close(&r);
 }
 
+/* ---- over connections of our own ---- */
+
+/* What an answer says of its connection, and what else stood on the wire, decides whether it is kept. */
+static void connections_are_kept_with_care(void **state)
+{
+	static const struct {
+		str_t bytes;
+		err_t err;
+		size_t connections; /* for two requests */
+	} rows[] = {
+		{ STR_INIT("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"), OK, 1 },
+		{ STR_INIT("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"), OK, 1 },
+		{ STR_INIT("HTTP/1.1 204 No Content\r\n\r\n"), OK, 1 },
+		{ STR_INIT("HTTP/1.1 103 Early\r\nX: y\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), OK, 1 },
+		{ STR_INIT("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi"), OK, 2 },
+		{ STR_INIT("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi"), OK, 2 },
+		{ STR_INIT("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhiHTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad"), OK, 2 },
+		{ STR_INIT("HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"), ERR_UPSTREAM, 2 },
+		{ STR_INIT("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"), ERR_UPSTREAM, 2 },
+		{ STR_INIT("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nhi"), ERR_UPSTREAM, 2 },
+		{ STR_INIT("HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nhi"), ERR_UPSTREAM, 2 },
+		{ STR_INIT("HTTP/1.1 200 OK\nContent-Length: 2\n\nhi"), ERR_UPSTREAM, 2 },
+		{ STR_INIT("HTTP/1.2 200 OK\r\nContent-Length: 2\r\n\r\nhi"), ERR_UPSTREAM, 2 },
+		{ STR_INIT("HTTP/1.1 20 OK\r\nContent-Length: 2\r\n\r\nhi"), ERR_UPSTREAM, 2 },
+	};
+	rig_t r;
+	net_response_t a;
+
+	(void)by_address(state);
+	rig_open(&r, NULL);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		bad_t bad = { .answers = &rows[i].bytes, .n_answers = 1, .close_after = rows[i].connections == 1 ? 2 : 1 };
+		bad_open(&bad);
+		net_request_t q = { .method = STR("POST"),
+			.url = arena_printf(r.arena, "http://%s:%u/", host, bad.port), .total_timeout_ms = 3000 };
+		for (int n = 0; n < 2; n++) {
+			err_t e = fetch(&r, &q, &a);
+			if (e != rows[i].err || (e == OK && a.body.n && !str_eq(a.body, STR("hi")))) {
+				fail_msg("row %zu: %s", i, err_info(e)->name);
+			}
+		}
+		if (bad.connections != rows[i].connections) {
+			fail_msg("row %zu: %zu connections", i, (size_t)bad.connections);
+		}
+		rig_close(&r);
+		bad_close(&bad);
+		rig_open(&r, NULL);
+	}
+	rig_close(&r);
+}
+
+static void what_an_address_is(void **state)
+{
+	static const str_t bad[] = { STR_INIT("http://127.0.0.1:0x50/"), STR_INIT("http://127.0.0.1:99999/"),
+		STR_INIT("http://[::1/"), STR_INIT("http://[]:1/"), STR_INIT("http://127.0.0.1:/x"), STR_INIT("http://[::1]:1/") };
+	rig_t r;
+	net_response_t a;
+
+	(void)by_address(state);
+	rig_open(&r, NULL);
+	net_request_t q = { .method = STR("GET"), .url = url_of(&r, "?q") };
+	assert_int_equal(fetch(&r, &q, &a), OK);
+	assert_true(str_starts(a.body, arena_printf(r.arena, "GET /?q\nHost=%s:%u\n", host, r.b.port)));
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		net_request_t none = { .method = STR("GET"), .url = bad[i], .total_timeout_ms = 1000 };
+		assert_int_not_equal(fetch(&r, &none, &a), OK);
+	}
+	rig_close(&r);
+}
+
+#define BOTH(f) { #f " by address", f, by_address, NULL, NULL }, { #f " by name", f, by_name, NULL, NULL }
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(requests_go_out_as_told),
-		cmocka_unit_test(methods_and_empty_answers),
-		cmocka_unit_test(what_cannot_be_sent),
-		cmocka_unit_test(bodies_and_bounds),
-		cmocka_unit_test(times_and_cancel),
-		cmocka_unit_test(streams_pause_and_end),
-		cmocka_unit_test(malformed_answers),
-		cmocka_unit_test(nothing_is_sent_twice),
-		cmocka_unit_test(a_foreign_server),
+		BOTH(requests_go_out_as_told),
+		BOTH(methods_and_empty_answers),
+		BOTH(what_cannot_be_sent),
+		BOTH(bodies_and_bounds),
+		BOTH(times_and_cancel),
+		BOTH(streams_pause_and_end),
+		BOTH(malformed_answers),
+		BOTH(nothing_is_sent_twice),
+		BOTH(a_foreign_server),
+		BOTH(many_at_once),
 		cmocka_unit_test(tls_is_verified),
 		cmocka_unit_test(unix_sockets_and_proxies),
 		cmocka_unit_test(the_blocking_call),
-		cmocka_unit_test(many_at_once),
+		cmocka_unit_test(connections_are_kept_with_care),
+		cmocka_unit_test(what_an_address_is),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
