@@ -320,6 +320,8 @@ class Stage:
         for url in (self.issuer, self.gateway):
             with urllib.request.urlopen(url + "/metrics", timeout=5) as answer:
                 for line in answer.read().decode().splitlines():
+                    if line.startswith("attorn_http_refused_total "):
+                        total["http refused"] = total.get("http refused", 0) + int(line.split()[1])
                     if line.startswith("attorn_refused_total{"):
                         labels, _, value = line.removeprefix("attorn_refused_total{").rpartition("} ")
                         key = labels.replace('door="', "").replace('",code="', " ").rstrip('"')
