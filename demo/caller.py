@@ -54,7 +54,10 @@ def send(method, url, headers=(), body=b"", timeout=30):
         for name, value in headers:
             connection.putheader(name, value)
         connection.putheader("Content-Length", str(len(body)))
-        connection.endheaders(body)
+        try:
+            connection.endheaders(body)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # refused before the end of the body: the answer is there
         answer = connection.getresponse()
         return Answer(answer.status, answer.headers, answer.read())
     finally:

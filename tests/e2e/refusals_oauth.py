@@ -31,7 +31,7 @@ def _(at):
     return at.token(at.form(), [at.proof(), at.proof()])
 
 
-@row("oauth:P22", "proof used before", 400, INVALID_REQUEST, record="replay")
+@row("oauth:P22", "proof used before", 401, INVALID_CLIENT, record="replay")
 def _(at):
     proof = at.proof()
     assert at.token(at.form(), proof)().status == 200
@@ -115,7 +115,7 @@ def _(at):
     return with_assertion(at, at.me.assertion(exp=1e300))
 
 
-@row("oauth:P11", "assertion used before", 400, INVALID_REQUEST, record="replay")
+@row("oauth:P11", "assertion used before", 401, INVALID_CLIENT, record="replay")
 def _(at):
     form = at.form()
     assert at.token(form)().status == 200

@@ -4,6 +4,7 @@ import re
 
 import pytest
 import refusal_case
+import refusals_gateway  # noqa: F401
 import refusals_oauth  # noqa: F401  each adds its rows
 import stage
 

@@ -69,8 +69,8 @@ typedef struct {
 	size_t n_keys;
 } broker_keys_t;
 MUST err_t broker_keys_closure(store_txn_t *txn, void *self);
-/* Verifies the assertion under those keys, and its nonce if it carries one. ERR_CLIENT,
- * ERR_AGENT_STATE. */
+/* Verifies the assertion under those keys, and its nonce if it carries one. ERR_CLIENT. Whether the agent
+ * is active is for the caller to look at, who then knows whom it refuses. */
 MUST err_t broker_client_check(broker_t *b, arena_t *a, str_t assertion, const snapshot_agent_t *agent,
 	const broker_keys_t *keys, int64_t now_s, broker_client_t *out);
 

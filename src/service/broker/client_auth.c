@@ -71,7 +71,6 @@ err_t broker_client_check(broker_t *b, arena_t *a, str_t assertion, const snapsh
 		err_t e = jose_nonce_check(vault_nonce_key(b->deps.vault), seen.nonce, now_s, BROKER_NONCE_AGE_S);
 		ENSURE(e == OK, ERR_CLIENT);
 	}
-	ENSURE(agent->state == SNAPSHOT_ACTIVE, ERR_AGENT_STATE);
 	*out = (broker_client_t){ agent, seen.jti, seen.exp_unix_s + BROKER_LEEWAY_S };
 	return OK;
 }

@@ -77,6 +77,7 @@ static err_t exchange_client(flow_t *f)
 	TRY(err);
 	e->known = true;
 	flow_note(f, kv_s("agent", e->client.agent->name));
+	ENSURE(e->client.agent->state == SNAPSHOT_ACTIVE, ERR_AGENT_STATE);
 	bool autonomous = e->client.agent->kind == DELEGATION_AGENT_AUTONOMOUS;
 	ENSURE(e->form.ask != ASK_AUTONOMOUS || autonomous, ERR_GRANT_TYPE_CLIENT);
 	ENSURE(e->form.ask != ASK_DELEGATED || !autonomous, ERR_GRANT_TYPE_CLIENT);

@@ -131,6 +131,7 @@ static err_t look_closure(store_txn_t *txn, void *self)
 	k->keys = (broker_keys_t){ .a = k->a, .agent = k->agent->id };
 	TRY(broker_keys_closure(txn, &k->keys));
 	TRY(broker_client_check(k->b, k->a, k->assertion, k->agent, &k->keys, k->now_s, &client));
+	ENSURE(k->agent->state == SNAPSHOT_ACTIVE, ERR_AGENT_STATE);
 	TRY(spend_client(txn, k, &client));
 	look_token(k);
 	if (!k->is_ours) {

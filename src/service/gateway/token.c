@@ -21,6 +21,14 @@ static err_t token_of(const visit_t *v, str_t *out_token, str_t *out_proof)
 	return OK;
 }
 
+/* What is not even a token is answered like one that is not valid (RFC 6750 3.1). */
+static err_t unless_malformed(err_t e, err_t instead)
+{
+	err_class_t c = err_info(e)->cls;
+
+	return c == CLASS_MALFORMED || c == CLASS_LIMIT ? instead : e;
+}
+
 /* Which check failed stays here: outside, all bad tokens look alike but for audience and time, whose
  * rows of the table say the same 401. */
 static err_t token_verify(visit_t *v, str_t token)
@@ -37,8 +45,8 @@ static err_t token_verify(visit_t *v, str_t token)
 	};
 	jose_jwt_t jwt;
 
-	TRY(jose_jwt_verify(v->a, token, &expect, &jwt, &v->why));
-	TRY(delegation_claims_read(v->a, jwt.payload, &v->who.claims, &v->why));
+	TRY(unless_malformed(jose_jwt_verify(v->a, token, &expect, &jwt, &v->why), ERR_TOKEN));
+	TRY(unless_malformed(delegation_claims_read(v->a, jwt.payload, &v->who.claims, &v->why), ERR_TOKEN));
 	crypto_sha256(token, v->who.token_hash);
 	return delegation_agent_id_check(v->who.claims.client_id, deps->trust_domain);
 }
@@ -56,7 +64,7 @@ static err_t proof_verify(visit_t *v, str_t token, str_t proof)
 		.algs = CRYPTO_ALGS_OURS,
 	};
 
-	TRY(jose_dpop_verify(v->a, proof, &expect, &v->who.proof, &v->why));
+	TRY(unless_malformed(jose_dpop_verify(v->a, proof, &expect, &v->who.proof, &v->why), ERR_PROOF));
 	ENSURE(v->who.claims.jkt.n > 0, ERR_TOKEN_KEY);
 	ENSURE(str_eq(v->who.claims.jkt, v->who.proof.jkt), ERR_TOKEN_KEY);
 	return OK;
