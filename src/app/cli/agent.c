@@ -62,7 +62,7 @@ static int agent_list(cli_t *c)
 {
 	static const cli_column_t columns[] = { { "name", 20 }, { "kind", 11 }, { "state", 12 }, { "owner", 14 }, { "scopes", 50 } };
 
-	return cli_list(c, STR("/agents"), "agents", columns, ARRAY_LEN(columns));
+	return cli_list(c, STR("/agents?after="), "agents", columns, ARRAY_LEN(columns));
 }
 
 static int agent_show(cli_t *c)

@@ -65,12 +65,15 @@ str_t cli_verb_args(arena_t *a, const cli_verb_t *verb);
 
 /* --- the API --------------------------------------------------------------------------------------- */
 
+typedef err_t (*cli_take_fn)(str_t bytes, void *owner);
 typedef struct {
 	const char *method;
 	str_t path; /* below /api/v1, with query */
 	str_t body; /* JSON, or empty */
 	const char *verb; /* its name; NULL: a read */
 	bool narrows; /* signed only over a URL, or with --user-key */
+	cli_take_fn take; /* not NULL: a good answer's body goes here as it comes */
+	void *take_owner;
 } cli_request_t;
 
 /* Sends; a widening verb, and over a URL everything, is signed with the user's key. Prints the refusal and returns

@@ -5,6 +5,7 @@
 #include "app/cli/json.h"
 #include "app/cli/rule.h"
 #include "app/cli/verbs.h"
+#include "domain/snapshot/snapshot.h"
 
 typedef struct {
 	cli_t *c;
@@ -21,23 +22,6 @@ static int64_t now_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* "30m", "1h", "7d", "90s" in seconds; 0 when it is none of these. */
-static int64_t duration_s(str_t s)
-{
-	static const struct {
-		char unit;
-		int64_t seconds;
-	} units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 } };
-	uint64_t n;
-
-	for (size_t i = 0; i < ARRAY_LEN(units) && s.n > 1; i++) {
-		if (s.p[s.n - 1] == units[i].unit && str_to_u64(str_sub(s, 0, s.n - 1), 100000, &n) == OK) {
-			return (int64_t)n * units[i].seconds;
-		}
-	}
-	return 0;
-}
-
 static void scope_add(create_t *g, str_t scope)
 {
 	if (scope.n && !str_list_has(g->scope, scope)) {
@@ -45,46 +29,29 @@ static void scope_add(create_t *g, str_t scope)
 	}
 }
 
-/* A route's path with {x} for exactly one segment (wire.md 8). */
-static bool path_fits(str_t template, str_t path)
-{
-	str_t want, have;
-
-	while (str_split(&template, '/', &want)) {
-		bool any = str_starts(want, STR("{")) && str_ends(want, STR("}"));
-		if (!str_split(&path, '/', &have) || (any ? !have.n : !str_eq(want, have))) {
-			return false;
-		}
-	}
-	return path.p == NULL;
-}
-
 /* Without --scope the grant carries what its rules need: read from the routes, shown before signing. */
 static int scope_of_rule(create_t *g, const cli_rule_t *rule)
 {
-	const json_t *root, *doc, *entry;
-	str_t scope = STR_NULL, path = arena_cat(g->c->a, STR("/routes/"), rule->route);
-	cli_request_t r = { .method = "GET", .path = path };
+	const json_t *root;
+	snapshot_route_t route;
+	snapshot_tool_t tool;
+	diag_t diag = { 0 };
+	cli_request_t r = { .method = "GET", .path = arena_cat(g->c->a, STR("/routes/"), pct_enc(g->c->a, rule->route)) };
 	int status = cli_call_json(g->c, &r, &root);
 
 	if (status) {
 		return status;
 	}
-	doc = json_kind(json_get(root, STR("document"))) == JSON_OBJECT ? json_get(root, STR("document")) : root;
-	if (!rule->is_http) {
-		entry = json_get(json_get(doc, STR("tools")), rule->tool);
-		if (json_str(json_get(entry, STR("scope")), &scope) == OK) {
-			scope_add(g, scope);
-		}
-		return EXIT_DONE;
+	err_t e = snapshot_route_parse(g->c->a, json_raw(json_get(root, STR("document"))), &route, &diag);
+	if (e != OK) {
+		return cli_fail_err(EXIT_AWAY, "the authority's route", e, &diag);
 	}
-	str_t bare = str_sub(rule->path, 0, str_find(rule->path, '?')), template;
-	for (const json_t *h = json_first(json_get(doc, STR("http"))); h; h = json_next(h)) {
-		if (json_is_str(json_get(h, STR("method")), rule->tool) &&
-			json_str(json_get(h, STR("path")), &template) == OK && path_fits(template, bare) &&
-			json_str(json_get(h, STR("scope")), &scope) == OK) {
-			scope_add(g, scope);
-		}
+	if (!rule->is_http && snapshot_tool(&route, rule->tool, &tool)) {
+		scope_add(g, tool.scope);
+	}
+	if (rule->is_http) {
+		const snapshot_rule_t *found = snapshot_rule(&route, rule->tool, str_sub(rule->path, 0, str_find(rule->path, '?')));
+		scope_add(g, found ? found->scope : STR(""));
 	}
 	return EXIT_DONE;
 }
@@ -99,7 +66,7 @@ static int bounds_text(create_t *g, str_t *out)
 	jw_karray(&b.w, "authorization_details");
 	for (size_t i = 0; i < c->n_details; i++) {
 		if (cli_rule_write(&b.w, c->a, g->place->gateway_url, c->details[i], &rule) != OK) {
-			return cli_fail(EXIT_USAGE, "--allow '%.*s': expected ROUTE TOOL [ARG=KIND:VALUE]...", STR_ARG(c->details[i]));
+			return cli_fail(EXIT_USAGE, "--allow '%.*s': expected ROUTE TOOL [ARG=KIND:VALUE]...", STR_ARG(cli_safe(c->a, c->details[i])));
 		}
 		int status = c->n_scopes ? EXIT_DONE : scope_of_rule(g, &rule);
 		if (status) {
@@ -160,9 +127,9 @@ static int document_build(create_t *g, const crypto_key_t *key)
 	uint8_t random[ULID_RANDOM_BYTES];
 	diag_t diag = { 0 };
 	str_t bounds, text;
-	int64_t ms = now_ms(), life = duration_s(str_of(g->c->until ? g->c->until : "1h"));
+	int64_t ms = now_ms(), life;
 
-	if (life == 0) {
+	if (cli_duration_s(str_of(g->c->until ? g->c->until : "1h"), &life) != OK) {
 		return cli_fail(EXIT_USAGE, "--for: expected a time such as 30m, 1h or 7d");
 	}
 	int status = bounds_text(g, &bounds);
@@ -244,7 +211,7 @@ static int grant_list(cli_t *c)
 {
 	static const cli_column_t columns[] = { { "id", 28 }, { "user", 14 }, { "agent", 20 }, { "state", 10 }, { "uses_left", 10 }, { "exp", 12 } };
 
-	return cli_list(c, STR("/grants"), "grants", columns, ARRAY_LEN(columns));
+	return cli_list(c, STR("/grants?before="), "grants", columns, ARRAY_LEN(columns));
 }
 
 /* The text the person saw, then where it stands. */

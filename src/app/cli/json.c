@@ -51,33 +51,47 @@ static void cell(cli_t *c, const json_t *row, const char *key, int width)
 	printf("%-*.*s ", width, STR_ARG(text));
 }
 
-void cli_table(cli_t *c, const json_t *root, const char *list, const cli_column_t *columns, size_t n)
+static void heads_print(const cli_column_t *columns, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		printf("%-*s ", columns[i].width, columns[i].key);
 	}
 	putchar('\n');
-	for (const json_t *row = json_first(json_get(root, str_of(list))); row; row = json_next(row)) {
-		for (size_t i = 0; i < n; i++) {
-			cell(c, row, columns[i].key, columns[i].width);
-		}
-		putchar('\n');
-	}
 }
 
+static void row_print(cli_t *c, const json_t *row, const cli_column_t *columns, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		cell(c, row, columns[i].key, columns[i].width);
+	}
+	putchar('\n');
+}
+
+/* Page after page: `path` ends in the parameter that takes the cursor. With --json the pages are one list. */
 int cli_list(cli_t *c, str_t path, const char *list, const cli_column_t *columns, size_t n)
 {
 	const json_t *root;
-	cli_request_t r = { .method = "GET", .path = path };
-	int status = cli_call_json(c, &r, &root);
+	str_t next = STR("");
+	bool first = true;
+	int status;
 
-	if (status) {
-		return status;
+	for (int pages = 0; next.p && pages < CLI_PAGES_MAX; pages++) {
+		cli_request_t r = { .method = "GET", .path = arena_cat(c->a, path, pct_enc(c->a, next)) };
+		status = cli_call_json(c, &r, &root);
+		if (status) {
+			return status;
+		}
+		if (pages == 0) {
+			c->json ? (void)printf("{\"%s\":[", list) : heads_print(columns, n);
+		}
+		for (const json_t *row = json_first(json_get(root, str_of(list))); row; row = json_next(row)) {
+			c->json ? (void)printf("%s%.*s", first ? "" : ",", STR_ARG(json_raw(row))) : row_print(c, row, columns, n);
+			first = false;
+		}
+		next = json_str(json_get(root, STR("next")), &next) == OK && next.n ? next : STR_NULL;
 	}
 	if (c->json) {
-		cli_print(json_raw(root));
-	} else {
-		cli_table(c, root, list, columns, n);
+		puts("]}");
 	}
 	return EXIT_DONE;
 }

@@ -19,8 +19,8 @@ typedef struct {
 	const char *key;
 	int width;
 } cli_column_t;
-void cli_table(cli_t *c, const json_t *root, const char *list, const cli_column_t *columns, size_t n);
-/* GET and print: as columns of the list `list`, or member by member. */
+/* GET and print: as columns of the list `list` (path ends in the parameter of its cursor, "?after="), or
+ * member by member. */
 int cli_list(cli_t *c, str_t path, const char *list, const cli_column_t *columns, size_t n);
 int cli_show(cli_t *c, str_t path);
 /* Sends a verb, signed. */

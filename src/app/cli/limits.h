@@ -5,6 +5,7 @@
 enum {
 	CLI_LIST_MAX = 64, /* repeated --scope, --role, --allow */
 	CLI_ARGS_MAX = 16,
+	CLI_ARG_BYTES_MAX = 16 << 10, /* one argument or option, but for --data: the longest document is no longer */
 	CLI_ARENA_BYTES_MAX = 256 << 20, /* an export or a policy directory in memory */
 	CLI_RESPONSE_BYTES_MAX = 64 << 20,
 	CLI_KEY_FILE_BYTES_MAX = 4096,
@@ -12,6 +13,9 @@ enum {
 	CLI_PASSPHRASE_BYTES_MAX = 1024,
 	CLI_PASSPHRASE_BYTES_MIN = 8, /* argon2id slows a guess to 0.1 s; fewer characters are still guessable */
 	CLI_VERB_LIFE_S = 60,
+	CLI_DURATION_MAX = 100000, /* of one unit; the authority has its own bounds */
+	CLI_PAGES_MAX = 10000, /* of one list */
+	CLI_EXPORT_MS = 600000, /* a ledger of some gigabytes */
 
 	/* attorn mcp */
 	CLI_LINE_BYTES_MAX = 10 << 20, /* one MCP message on stdio: SDK readers stop there (mcp.md W1) */

@@ -122,7 +122,7 @@ static int user_list(cli_t *c)
 {
 	static const cli_column_t columns[] = { { "name", 20 }, { "state", 10 }, { "roles", 30 }, { "id", 40 } };
 
-	return cli_list(c, STR("/users"), "users", columns, ARRAY_LEN(columns));
+	return cli_list(c, STR("/users?after="), "users", columns, ARRAY_LEN(columns));
 }
 
 static int user_show(cli_t *c)
@@ -159,7 +159,7 @@ static int role_list(cli_t *c)
 {
 	static const cli_column_t columns[] = { { "name", 20 }, { "permissions", 60 } };
 
-	return cli_list(c, STR("/roles"), "roles", columns, ARRAY_LEN(columns));
+	return cli_list(c, STR("/roles?after="), "roles", columns, ARRAY_LEN(columns));
 }
 
 const cli_word_t cli_role_words[] = {

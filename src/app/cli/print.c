@@ -18,10 +18,13 @@ int cli_fail(int status, const char *fmt, ...)
 
 int cli_fail_err(int status, const char *what, err_t e, const diag_t *diag)
 {
+	AUTO(arena_free) arena_t *a = arena_open();
 	const err_info_t *info = err_info(e);
+	str_t said = str_of(diag && diag->text[0] ? diag->text : info->text);
+	str_t safe = cli_safe(a, said);
 
-	fprintf(stderr, "attorn: %s: %s\n", what, diag && diag->text[0] ? diag->text : info->text);
-	if (info->fix[0]) {
+	fprintf(stderr, "attorn: %s: %.*s\n", what, STR_ARG(safe));
+	if (info->fix[0] && !str_contains(said, STR("; fix: "))) { /* else whoever refused has said it */
 		fprintf(stderr, "  fix: %s\n", info->fix);
 	}
 	return status;

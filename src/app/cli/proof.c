@@ -1,5 +1,8 @@
 /* proof.c: attorn status, attorn explain, attorn ledger: what is, what happened, and the proof of it. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "app/cli/json.h"
 #include "app/cli/verbs.h"
@@ -138,89 +141,174 @@ static int ledger_head(cli_t *c)
 	return EXIT_DONE;
 }
 
+static err_t file_take(str_t bytes, void *owner)
+{
+	return fwrite(bytes.p, 1, bytes.n, owner) == bytes.n ? OK : ERR_IO;
+}
+
 static int ledger_export(cli_t *c)
 {
 	net_response_t response;
-	cli_request_t r = { .method = "GET" };
+	cli_request_t r = { .method = "GET", .take = file_take, .take_owner = stdout };
 
-	r.path = c->has_to ? arena_printf(c->a, "/ledger/export?from=%llu&to=%llu", (unsigned long long)c->from, (unsigned long long)c->to)
-			   : arena_printf(c->a, "/ledger/export?from=%llu", (unsigned long long)c->from);
-	int status = cli_call(c, &r, &response);
-	if (status) {
-		return status;
+	r.path = arena_printf(c->a, "/ledger/export?from=%llu", (unsigned long long)c->from);
+	if (c->has_to) {
+		r.path = arena_printf(c->a, "%.*s&to=%llu", STR_ARG(r.path), (unsigned long long)c->to);
 	}
 	if (c->out) {
-		return cli_write_file(c->out, response.body, 0644);
+		r.take_owner = fopen(c->out, "wx");
+		if (!r.take_owner) {
+			return cli_fail(EXIT_HERE, "%s: %s", c->out, strerror(errno));
+		}
 	}
-	fwrite(response.body.p, 1, response.body.n, stdout);
-	return EXIT_DONE;
+	int status = cli_call(c, &r, &response);
+	bool written = (c->out ? fclose(r.take_owner) : fflush(stdout)) == 0;
+	if (status == EXIT_DONE && !written) {
+		status = cli_fail(EXIT_HERE, "%s: %s", c->out ? c->out : "stdout", strerror(errno));
+	}
+	if (status && c->out) {
+		unlink(c->out); /* ours, and not whole */
+	}
+	return status;
+}
+
+static int report_json(cli_t *c, err_t e, const ledger_report_t *report)
+{
+	cli_body_t b;
+	str_t text;
+
+	cli_body_begin(&b, c);
+	jw_kbool(&b.w, "ok", e == OK);
+	jw_ku64(&b.w, "records", report->records);
+	jw_ku64(&b.w, "size", report->head_ok ? report->head.size : 0);
+	if (report->bad) {
+		jw_ku64(&b.w, "bad_index", report->bad_index);
+		jw_kstr(&b.w, "bad_rid", str_of(report->bad_rid));
+	}
+	jw_kstr_if(&b.w, "why", str_of(report->why));
+	if (cli_body_end(&b, &text) != EXIT_DONE) {
+		return EXIT_BAD_PROOF;
+	}
+	cli_print(text);
+	return e == OK ? EXIT_DONE : EXIT_BAD_PROOF;
 }
 
 static int report_print(cli_t *c, err_t e, const ledger_report_t *report)
 {
 	if (c->json) {
-		printf("{\"ok\":%s,\"records\":%llu,\"size\":%llu,\"bad_index\":%lld,\"bad_rid\":\"%s\",\"why\":\"%s\"}\n",
-			e == OK ? "true" : "false", (unsigned long long)report->records,
-			(unsigned long long)report->head.size, report->bad ? (long long)report->bad_index : -1LL,
-			report->bad_rid, report->why);
-		return e == OK ? EXIT_DONE : EXIT_BAD_PROOF;
+		return report_json(c, e, report);
 	}
 	if (e == OK) {
 		printf("PASS: %llu records, signed head of size %llu%s\n", (unsigned long long)report->records,
 			(unsigned long long)report->head.size, report->whole ? ", root recomputed from every record" : "");
 		return EXIT_DONE;
 	}
+	str_t why = cli_safe(c->a, str_of(report->why)), rid = cli_safe(c->a, str_of(report->bad_rid));
 	if (report->bad) {
-		printf("FAIL: record %llu %s: %s\n", (unsigned long long)report->bad_index, report->bad_rid, report->why);
+		printf("FAIL: record %llu %.*s: %.*s\n", (unsigned long long)report->bad_index, STR_ARG(rid), STR_ARG(why));
 	} else {
-		printf("FAIL: %s\n", report->why);
+		printf("FAIL: %.*s\n", STR_ARG(why));
 	}
 	return EXIT_BAD_PROOF;
 }
 
-static int verify_file(cli_t *c, str_t text, str_t vkey_text)
-{
-	merkle_vkey_t vkey;
-	ledger_report_t report = { 0 };
-	str_t piece;
+/* Lines of an export on their way into the verifier. */
+typedef struct {
+	ledger_verifier_t *verifier;
+	buf_t line;
+} check_t;
 
-	if (merkle_vkey_parse(c->a, vkey_text, &vkey) != OK) {
-		return cli_fail(EXIT_USAGE, "--vkey: not a verifier key (attorn ledger head prints it)");
+static err_t check_take(str_t bytes, void *owner)
+{
+	check_t *k = owner;
+
+	for (size_t end; (end = str_find(bytes, '\n')) < bytes.n; bytes = str_sub(bytes, end + 1, bytes.n)) {
+		buf_add(&k->line, str_sub(bytes, 0, end));
+		TRY(buf_err(&k->line));
+		ledger_verifier_line(k->verifier, buf_str(&k->line));
+		buf_clear(&k->line);
 	}
-	AUTO(ledger_verifier_free) ledger_verifier_t *v = ledger_verifier_new(&vkey);
-	while (str_split(&text, '\n', &piece)) {
-		if (piece.n || text.p) {
-			ledger_verifier_line(v, piece);
+	buf_add(&k->line, bytes);
+	return buf_err(&k->line);
+}
+
+static err_t check_fd(check_t *k, int fd)
+{
+	char bytes[65536];
+	ssize_t n;
+
+	while ((n = read(fd, bytes, sizeof(bytes))) > 0) {
+		TRY(check_take(str_bytes(bytes, (size_t)n), k));
+	}
+	return n == 0 ? OK : ERR_IO;
+}
+
+static int check_file(cli_t *c, check_t *k)
+{
+	int fd = strcmp(c->file, "-") == 0 ? dup(0) : open(c->file, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0) {
+		return cli_fail(EXIT_HERE, "%s: %s", c->file, strerror(errno));
+	}
+	err_t e = check_fd(k, fd);
+	close(fd);
+	return e == OK ? EXIT_DONE : cli_fail_err(EXIT_HERE, c->file, e, NULL);
+}
+
+static int check_authority(cli_t *c, check_t *k)
+{
+	net_response_t response;
+	cli_request_t r = { .method = "GET", .path = STR("/ledger/export?from=0"), .take = check_take, .take_owner = k };
+
+	return cli_call(c, &r, &response);
+}
+
+static int vkey_of(cli_t *c, merkle_vkey_t *out)
+{
+	const json_t *root;
+	str_t text = c->vkey ? str_of(c->vkey) : STR_NULL;
+	cli_request_t head = { .method = "GET", .path = STR("/ledger/head") };
+
+	if (!text.n) {
+		int status = cli_call_json(c, &head, &root);
+		if (status) {
+			return status;
+		}
+		if (json_need_str(root, STR("vkey"), 1024, &text) != OK) {
+			return cli_fail(EXIT_AWAY, "the authority does not name its verifier key");
 		}
 	}
-	err_t e = ledger_verifier_end(v, &report);
-	return report_print(c, e, &report);
+	if (merkle_vkey_parse(c->a, text, out) != OK) {
+		return cli_fail(EXIT_USAGE, "--vkey: not a verifier key (attorn ledger head prints it)");
+	}
+	return EXIT_DONE;
 }
 
 /* Offline: a file and the key one trusts. Without a file: the whole export of the running authority, with
  * the key it names, which proves the ledger consistent, not who signed it. */
 static int ledger_verify(cli_t *c)
 {
-	const json_t *root;
-	net_response_t response;
-	str_t text, vkey = c->vkey ? str_of(c->vkey) : STR_NULL;
-	cli_request_t head = { .method = "GET", .path = STR("/ledger/head") };
-	cli_request_t export = { .method = "GET", .path = STR("/ledger/export?from=0") };
-	int status = EXIT_DONE;
+	merkle_vkey_t vkey;
+	check_t k = { 0 };
+	ledger_report_t report = { 0 };
+	int status = vkey_of(c, &vkey);
 
-	if (!vkey.n) {
-		status = cli_call_json(c, &head, &root);
-		if (status == EXIT_DONE && json_need_str(root, STR("vkey"), 1024, &vkey) != OK) {
-			return cli_fail(EXIT_AWAY, "the authority does not name its verifier key");
-		}
+	if (status) {
+		return status;
 	}
-	if (status == EXIT_DONE && c->file) {
-		status = cli_file(c, c->file, CLI_RESPONSE_BYTES_MAX, &text);
-	} else if (status == EXIT_DONE) {
-		status = cli_call(c, &export, &response);
-		text = response.body;
+	AUTO(ledger_verifier_free) ledger_verifier_t *v = ledger_verifier_new(&vkey);
+	k.verifier = v;
+	buf_init(&k.line, CLI_FILE_BYTES_MAX);
+	status = c->file ? check_file(c, &k) : check_authority(c, &k);
+	if (status == EXIT_DONE && k.line.n) { /* a last line without its end */
+		ledger_verifier_line(v, buf_str(&k.line));
 	}
-	return status ? status : verify_file(c, text, vkey);
+	buf_done(&k.line);
+	if (status) {
+		return status;
+	}
+	err_t e = ledger_verifier_end(v, &report);
+	return report_print(c, e, &report);
 }
 
 const cli_word_t cli_ledger_words[] = {

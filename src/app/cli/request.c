@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "app/cli/cli_int.h"
+#include "engine/net/client.h"
 
 typedef struct {
 	str_t verb, signature; /* header values */
@@ -48,6 +49,44 @@ static err_t sign(cli_t *c, const crypto_key_t *key, str_t issuer, const cli_req
 	return OK;
 }
 
+/* A stream's bytes go to `take` if the answer is good, else they are the refusal. */
+typedef struct {
+	cli_take_fn take;
+	void *owner;
+	net_response_t response;
+	buf_t refusal;
+} stream_t;
+
+static err_t stream_head(int status, net_headers_t headers, void *owner)
+{
+	((stream_t *)owner)->response = (net_response_t){ .status = status, .headers = headers };
+	return OK;
+}
+
+static err_t stream_data(str_t bytes, void *owner)
+{
+	stream_t *s = owner;
+
+	if (s->response.status == 200) {
+		return s->take(bytes, s->owner);
+	}
+	buf_add(&s->refusal, bytes);
+	return buf_err(&s->refusal);
+}
+
+static err_t streamed(cli_t *c, const net_request_t *q, const cli_request_t *r, net_response_t *out, diag_t *diag)
+{
+	stream_t s = { .take = r->take, .owner = r->take_owner };
+	net_sync_fns_t fns = { .head = stream_head, .data = stream_data, .owner = &s };
+
+	buf_init(&s.refusal, CLI_FILE_BYTES_MAX);
+	err_t e = net_sync_stream(c->a, q, &fns, diag);
+	e = e == OK ? arena_dup(c->a, buf_str(&s.refusal), &s.response.body) : e;
+	buf_done(&s.refusal);
+	*out = s.response;
+	return e;
+}
+
 static int fetch(cli_t *c, const cli_request_t *r, str_t target, const signed_t *s, net_response_t *out)
 {
 	net_header_t headers[3];
@@ -62,6 +101,7 @@ static int fetch(cli_t *c, const cli_request_t *r, str_t target, const signed_t 
 		headers[n++] = (net_header_t){ STR("Attorn-Signature"), s->signature };
 	}
 	q.headers = (net_headers_t){ headers, n };
+	q.total_timeout_ms = r->take ? CLI_EXPORT_MS : 0;
 	if (c->url) {
 		q.url = arena_cat(c->a, str_of(c->url), target);
 	} else {
@@ -69,7 +109,8 @@ static int fetch(cli_t *c, const cli_request_t *r, str_t target, const signed_t 
 		q.unix_path = socket;
 		q.url = arena_cat(c->a, STR("http://authority"), target);
 	}
-	if (net_sync_fetch(c->a, &q, out, &diag) != OK) {
+	err_t e = r->take ? streamed(c, &q, r, out, &diag) : net_sync_fetch(c->a, &q, out, &diag);
+	if (e != OK) {
 		return cli_fail(EXIT_AWAY, "the authority does not answer at %s: %s\n  fix: attorn up --dir %s",
 			c->url ? c->url : socket, diag.text, c->url ? "DIR" : c->dir);
 	}

@@ -1,7 +1,8 @@
 /* rule.c: what a grant allows, in one line a person can type:
  *     ROUTE TOOL [ARG=KIND:VALUE]...           invoices read_text_file path=under:/srv/invoices
  *     ROUTE METHOD /PATH [ARG=KIND:VALUE]...   tickets POST /tickets title=matches:'[A-Za-z ]{1,80}'
- * KIND: equals, one_of (a,b,c), range (1..5), under, url_in, host_is, matches. A word may be quoted. */
+ * KIND: equals, one_of (a,b,c or a JSON array), range (1..5), under, url_in, host_is, matches. Words may be
+ * quoted. What the kinds mean is checked by whoever parses the bounds. */
 #include "app/cli/rule.h"
 
 enum { WORDS_MAX = 32, METHOD_LETTERS_MAX = 16 };
@@ -40,10 +41,16 @@ static err_t words_split(arena_t *a, str_t line, words_t *out)
 	return OK;
 }
 
-static void list_write(jw_t *w, str_t value)
+/* a,b,c are texts; values that are none, or hold a comma, come as a JSON array. */
+static void list_write(jw_t *w, arena_t *a, str_t value)
 {
+	const json_t *node;
 	str_t piece;
 
+	if (str_starts(value, STR("[")) && json_parse(a, value, NULL, &node, NULL) == OK) {
+		jw_kraw(w, "value", json_raw(node));
+		return;
+	}
 	jw_karray(w, "value");
 	while (str_split(&value, ',', &piece)) {
 		jw_str(w, piece);
@@ -76,7 +83,7 @@ static err_t value_write(jw_t *w, arena_t *a, str_t kind, str_t value)
 		return range_write(w, a, value);
 	}
 	if (str_eq(kind, STR("one_of")) || str_eq(kind, STR("url_in")) || str_eq(kind, STR("host_is"))) {
-		list_write(w, value);
+		list_write(w, a, value);
 		return OK;
 	}
 	if (str_eq(kind, STR("equals"))) { /* a JSON value if it is one, else the text */
@@ -143,6 +150,7 @@ err_t cli_rule_write(jw_t *w, arena_t *a, str_t gateway_url, str_t line, cli_rul
 {
 	words_t words;
 
+	ENSURE(line.n <= CLI_ARG_BYTES_MAX, ERR_LIMIT);
 	TRY(words_split(a, line, &words));
 	ENSURE(words.n >= 2, ERR_SYNTAX);
 	out->route = words.words[0];
@@ -150,4 +158,23 @@ err_t cli_rule_write(jw_t *w, arena_t *a, str_t gateway_url, str_t line, cli_rul
 	out->tool = words.words[1];
 	out->path = out->is_http ? words.words[2] : STR_NULL;
 	return item_write(w, a, gateway_url, &words);
+}
+
+err_t cli_duration_s(str_t text, int64_t *out_s)
+{
+	static const struct {
+		char unit;
+		int64_t seconds;
+	} units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 } };
+	uint64_t n;
+
+	for (size_t i = 0; i < ARRAY_LEN(units) && text.n > 1; i++) {
+		if (text.p[text.n - 1] == units[i].unit) {
+			TRY(str_to_u64(str_sub(text, 0, text.n - 1), CLI_DURATION_MAX, &n));
+			ENSURE(n > 0, ERR_VALUE);
+			*out_s = (int64_t)n * units[i].seconds;
+			return OK;
+		}
+	}
+	return ERR_SYNTAX;
 }

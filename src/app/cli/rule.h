@@ -1,4 +1,4 @@
-/* rule.h: one line of `attorn grant create --allow`. */
+/* rule.h: what `attorn grant create` is told in a person's words: --allow and --for. */
 #ifndef ATTORN_CLI_RULE_H
 #define ATTORN_CLI_RULE_H
 
@@ -13,5 +13,8 @@ typedef struct {
 /* Appends the authorization_details item of `line` to `w`. ERR_SYNTAX, ERR_LIMIT; kinds and values are
  * checked by whoever parses the bounds. */
 MUST err_t cli_rule_write(jw_t *w, arena_t *a, str_t gateway_url, str_t line, cli_rule_t *out);
+
+/* "90s", "30m", "1h", "7d" in seconds. ERR_SYNTAX, ERR_VALUE for none at all, ERR_LIMIT. */
+MUST err_t cli_duration_s(str_t text, int64_t *out_s);
 
 #endif

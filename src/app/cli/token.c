@@ -1,5 +1,6 @@
 /* token.c: attorn token, attorn http: an agent's key at work, one step at a time. */
 #include <stdio.h>
+#include <unistd.h>
 
 #include "app/cli/agent_side.h"
 #include "app/cli/json.h"
@@ -190,7 +191,9 @@ static int http_call(cli_t *c)
 	if (e != OK) {
 		return refused("refused", e, &diag);
 	}
-	if (response.body.n) {
+	if (response.body.n && isatty(1) && !c->json) {
+		cli_print(cli_safe(c->a, response.body)); /* the upstream's bytes: nothing a terminal would obey */
+	} else if (response.body.n) {
 		cli_print(response.body);
 	}
 	return response.status >= 200 && response.status < 300 ? EXIT_DONE : EXIT_NO;

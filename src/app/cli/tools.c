@@ -30,7 +30,7 @@ static int route_list(cli_t *c)
 {
 	static const cli_column_t columns[] = { { "name", 20 }, { "kind", 10 }, { "rev", 5 }, { "url", 50 } };
 
-	return cli_list(c, STR("/routes"), "routes", columns, ARRAY_LEN(columns));
+	return cli_list(c, STR("/routes?after="), "routes", columns, ARRAY_LEN(columns));
 }
 
 static int route_show(cli_t *c)
@@ -81,7 +81,7 @@ static int secret_list(cli_t *c)
 {
 	static const cli_column_t columns[] = { { "name", 30 }, { "rev", 5 }, { "updated", 20 } };
 
-	return cli_list(c, STR("/secrets"), "secrets", columns, ARRAY_LEN(columns));
+	return cli_list(c, STR("/secrets?after="), "secrets", columns, ARRAY_LEN(columns));
 }
 
 const cli_word_t cli_secret_words[] = {

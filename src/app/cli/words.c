@@ -46,6 +46,9 @@ static int bare_word(parse_t *p, const char *arg)
 	if (p->c->n_args == CLI_ARGS_MAX) {
 		return parse_fail(p, arg, "too many arguments");
 	}
+	if (strlen(arg) > CLI_ARG_BYTES_MAX) {
+		return parse_fail(p, "an argument", "too long");
+	}
 	p->c->args[p->c->n_args++] = arg;
 	return 0;
 }
@@ -67,6 +70,9 @@ static error_t on_key(int key, char *arg, struct argp_state *state)
 	}
 	if (p->n_used < OPTIONS_MAX) {
 		p->used[p->n_used++] = o->letter;
+	}
+	if (arg && o->letter != 'D' && strlen(arg) > CLI_ARG_BYTES_MAX) {
+		return parse_fail(p, o->name, "too long");
 	}
 	const char *why = cli_option_set(p->c, o, arg);
 	return why ? parse_fail(p, arg, why) : 0;
