@@ -240,7 +240,8 @@ static err_t upstream_answers(void *arg)
 	AUTO(buf_done) buf_t out = { 0 };
 	bool is_mcp = str_contains(p->request->url, STR("mcp"));
 	int status = sim_draw(world->sim, 8) ? 200 : 500;
-	net_headers_t h = NET_HEADERS({ STR("Content-Type"), STR("application/json") });
+	static const net_header_t type = { STR_INIT("Content-Type"), STR_INIT("application/json") };
+	const net_headers_t h = { &type, 1 };
 	str_t body = is_mcp ? STR("{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{\"content\":[]}}") : STR("{\"ok\":true}");
 	str_t key;
 
