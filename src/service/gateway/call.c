@@ -41,15 +41,24 @@ static const upstream_t *const upstreams[] = {
 };
 
 /* A denial is an answer and no failure: it goes on record and then out. */
-static err_t permit_or_deny(flow_t *f, err_t e)
+static err_t call_deny(flow_t *f, err_t e)
 {
 	call_t *c = f->state;
 
-	if (e == OK) {
-		return OK;
-	}
 	c->v->denied = e;
 	return flow_skip_to(f, "record");
+}
+
+/* Large arguments take milliseconds to read, hash and hold against bounds: not on the loop (F2). Either
+ * way the next row takes up c->verdict. */
+static err_t call_work(flow_t *f, err_t (*work)(void *call))
+{
+	call_t *c = f->state;
+
+	if (c->v->body.n <= GATEWAY_INLINE_BYTES_MAX) {
+		return work(c);
+	}
+	return flow_wait(f, lane_op(f->arena, c->v->g->deps.cpu, work, c));
 }
 
 static size_t calls_on_route(const gateway_t *g, str_t route)
@@ -62,33 +71,51 @@ static size_t calls_on_route(const gateway_t *g, str_t route)
 	return n;
 }
 
-static err_t parse(call_t *c)
+static err_t parse(void *call)
 {
-	visit_t *v = c->v;
+	call_t *c = call;
 
-	TRY(v->denied); /* the door's word: somebody known, whose grant or agent has ended */
-	TRY(rules_action(v));
-	TRY(visit_once(v, &c->ask));
-	ENSURE(calls_on_route(v->g, v->route->name) <= v->route->concurrent, ERR_THROTTLED);
+	c->verdict = rules_action(c->v);
+	if (c->verdict == OK) {
+		c->verdict = visit_once(c->v, &c->ask);
+	}
 	return OK;
 }
 
 static err_t call_parse(flow_t *f)
 {
 	call_t *c = f->state;
+	visit_t *v = c->v;
 
-	flow_note(f, kv_s("rid", c->v->rid));
-	flow_note(f, kv_s("agent", c->v->who.claims.client_id));
-	flow_note(f, kv_s("route", arena_str(f->arena, c->v->route->name)));
-	return permit_or_deny(f, parse(c));
+	flow_note(f, kv_s("rid", v->rid));
+	flow_note(f, kv_s("agent", v->who.claims.client_id));
+	flow_note(f, kv_s("route", arena_str(f->arena, v->route->name)));
+	if (v->denied != OK) { /* the door's word: somebody known, whose grant or agent has ended */
+		return call_deny(f, v->denied);
+	}
+	if (calls_on_route(v->g, v->route->name) > v->route->concurrent) {
+		return call_deny(f, ERR_THROTTLED);
+	}
+	return call_work(f, parse);
+}
+
+static err_t decide(void *call)
+{
+	call_t *c = call;
+
+	c->verdict = rules_call(c->v);
+	return OK;
 }
 
 static err_t call_decide(flow_t *f)
 {
 	call_t *c = f->state;
 
+	if (c->verdict != OK) {
+		return call_deny(f, c->verdict);
+	}
 	c->tries++;
-	return permit_or_deny(f, rules_call(c->v));
+	return call_work(f, decide);
 }
 
 static err_t call_admit(flow_t *f)
@@ -97,6 +124,9 @@ static err_t call_admit(flow_t *f)
 	visit_t *v = c->v;
 	uint64_t left_us = f->deadline_us - loop_mono_us(f->loop);
 
+	if (c->verdict != OK) {
+		return call_deny(f, c->verdict);
+	}
 	CHECK(v->has_decision && v->decision.verdict == POLICY_PERMIT && c->ask.has_once);
 	ENSURE(!admit_client_full(v->g->deps.admit), ERR_AUTHORITY_AWAY);
 	c->ask.rid = v->rid;
@@ -135,10 +165,7 @@ static err_t call_renew(flow_t *f)
 	c->told = (admit_told_t){ 0 };
 	c->asking = NULL;
 	err_t e = visit_renew(c->v);
-	if (e != OK) {
-		return permit_or_deny(f, e);
-	}
-	return flow_skip_to(f, "decide");
+	return e == OK ? flow_skip_to(f, "decide") : call_deny(f, e);
 }
 
 static err_t call_forward(flow_t *f)
@@ -187,6 +214,17 @@ static err_t call_again(flow_t *f)
 	c->answered_upstream = false;
 	c->pump = (net_pump_result_t){ 0 };
 	return flow_skip_to(f, "forward");
+}
+
+bool call_thins_progress(call_t *c)
+{
+	uint64_t now_s = loop_mono_us(c->v->g->deps.loop) / 1000000;
+
+	if (now_s != c->progress_s) {
+		c->progress_s = now_s;
+		c->progress_n = 0;
+	}
+	return c->progress_n++ >= GATEWAY_PROGRESS_PER_S;
 }
 
 void call_verdict(call_t *c, message_verdict_t verdict)

@@ -24,6 +24,7 @@ struct call {
 	visit_t *v;
 	flow_id_t id;
 	const upstream_t *up;
+	err_t verdict; /* of the last piece of judging */
 	unsigned tries; /* decisions made */
 	admit_ask_t ask;
 	op_t *asking;
@@ -44,7 +45,7 @@ struct call {
 	bool sse_final; /* the response was among the events */
 	stdio_answer_t stdio;
 	str_t json; /* mcp-http: the response, when it is one message */
-	uint64_t progress_s; /* stdio: second of the last progress, and how many in it */
+	uint64_t progress_s; /* second of the last progress, and how many in it */
 	unsigned progress_n;
 
 	call_t *prev, *next; /* g->calls */
@@ -52,6 +53,8 @@ struct call {
 
 /* Success or error, by the response of an MCP upstream. */
 void call_verdict(call_t *c, message_verdict_t verdict);
+/* Counts one notice of progress; true for what is too much of it (mcp.md G35). */
+bool call_thins_progress(call_t *c);
 /* Starts the flow; takes the visit. */
 void call_start(visit_t *v);
 /* For simulations: same, returns the flow's id, 0 when it could not start (then the visit is freed). */

@@ -10,6 +10,7 @@ enum {
 	GATEWAY_JSON_NODES_MAX = 1 << 16, /* of a request; 3 MiB of nodes */
 	GATEWAY_ID_BYTES_MAX = 256, /* JSON-RPC id as sent: kept while its call runs */
 	GATEWAY_METHOD_BYTES_MAX = 128,
+	GATEWAY_INLINE_BYTES_MAX = 16 << 10, /* judged on the loop; a larger body goes to lane cpu */
 	GATEWAY_TRIES_MAX = 3, /* decisions of one call when rules change under it */
 	GATEWAY_OVERTIME_MS = 15000, /* beyond the call's own limit, before the authority may close it */
 	GATEWAY_SESSION_TIMEOUT_MS = 30000, /* initialize, lists, notifications */

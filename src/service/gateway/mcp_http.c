@@ -215,7 +215,8 @@ static bool event_passes(call_t *c, const message_t *m)
 		call_verdict(c, message_verdict(m));
 		return true;
 	}
-	return m->kind == MESSAGE_NOTIFICATION && str_eq(m->method, STR("notifications/progress")) && !c->sse_final;
+	return m->kind == MESSAGE_NOTIFICATION && str_eq(m->method, STR("notifications/progress")) && !c->sse_final
+		&& !call_thins_progress(c);
 }
 
 static err_t relay_event(void *owner, str_t raw, str_t data)

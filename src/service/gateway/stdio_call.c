@@ -16,24 +16,12 @@ static bool accepts_sse(const visit_t *v)
 	return false;
 }
 
-/* True for what is too much of it (mcp.md G35). */
-static bool is_thinned(call_t *c)
-{
-	uint64_t now_s = loop_mono_us(c->v->g->deps.loop) / 1000000;
-
-	if (now_s != c->progress_s) {
-		c->progress_s = now_s;
-		c->progress_n = 0;
-	}
-	return c->progress_n++ >= GATEWAY_PROGRESS_PER_S;
-}
-
 static void stdio_progress(void *owner, str_t message)
 {
 	call_t *c = owner;
 	visit_t *v = c->v;
 
-	if (is_thinned(c) || !accepts_sse(v)) {
+	if (call_thins_progress(c) || !accepts_sse(v)) {
 		return;
 	}
 	if (!v->answered) {
