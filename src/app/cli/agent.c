@@ -23,7 +23,9 @@ static int agent_key(cli_t *c)
 	}
 	int status = cli_write_file(path, secret_peek(&jwk), 0600);
 	status = status ? status : cli_write_file(cli_text(c, "%s.pub", path), arena_cat(c->a, public_jwk, STR("\n")), 0644);
-	if (status == EXIT_DONE && !c->json) {
+	if (status == EXIT_DONE && c->json) {
+		cli_print(public_jwk);
+	} else if (status == EXIT_DONE) {
 		printf("made %s and %s.pub; register it with: attorn agent register %s --key %s.pub --owner USER --scope S\n",
 			path, path, c->args[0], path);
 	}

@@ -105,7 +105,9 @@ int cli_fail_err(int status, const char *what, err_t e, const diag_t *diag);
 void cli_print(str_t text);
 /* Text from outside, made safe for a terminal: controls, escapes and non-ASCII as \xNN. */
 str_t cli_safe(arena_t *a, str_t s);
-/* A member as safe text, "" when absent; numbers and booleans as written. */
+/* A value as safe text: "" when absent or null; what is no string as it is written. */
+str_t cli_value(arena_t *a, const json_t *node);
+/* The same of a member. */
 str_t cli_member(arena_t *a, const json_t *obj, const char *key);
 
 #endif

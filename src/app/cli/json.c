@@ -32,23 +32,22 @@ void cli_body_list(cli_body_t *b, const char *key, const str_t *list, size_t n)
 	jw_end(&b->w);
 }
 
-static void cell(cli_t *c, const json_t *row, const char *key, int width)
+/* A list as its elements, set apart by blanks. */
+static void cell(cli_t *c, const json_t *row, const cli_column_t *column)
 {
-	const json_t *m = json_get(row, str_of(key));
-	str_t text = cli_member(c->a, row, key);
+	AUTO(buf_done) buf_t b;
+	const json_t *m = column->at ? json_pointer(row, str_of(column->at)) : json_get(row, str_of(column->key));
 
+	buf_init(&b, CLI_FILE_BYTES_MAX);
 	if (json_kind(m) == JSON_ARRAY) {
-		AUTO(buf_done) buf_t b;
-		buf_init(&b, CLI_FILE_BYTES_MAX);
 		for (const json_t *e = json_first(m); e; e = json_next(e)) {
-			str_t item = STR_NULL;
 			buf_add(&b, b.n ? STR(" ") : STR(""));
-			buf_add(&b, json_str(e, &item) == OK ? cli_safe(c->a, item) : cli_safe(c->a, json_raw(e)));
+			buf_add(&b, cli_value(c->a, e));
 		}
-		printf("%-*.*s ", width, STR_ARG(buf_str(&b)));
-		return;
+	} else {
+		buf_add(&b, cli_value(c->a, m));
 	}
-	printf("%-*.*s ", width, STR_ARG(text));
+	printf("%-*.*s ", column->width, STR_ARG(buf_str(&b)));
 }
 
 static void heads_print(const cli_column_t *columns, size_t n)
@@ -62,7 +61,7 @@ static void heads_print(const cli_column_t *columns, size_t n)
 static void row_print(cli_t *c, const json_t *row, const cli_column_t *columns, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		cell(c, row, columns[i].key, columns[i].width);
+		cell(c, row, &columns[i]);
 	}
 	putchar('\n');
 }
@@ -110,8 +109,7 @@ int cli_show(cli_t *c, str_t path)
 		return EXIT_DONE;
 	}
 	for (const json_t *m = json_first(root); m; m = json_next(m)) {
-		str_t key = cli_safe(c->a, json_key(m)), text = STR_NULL;
-		text = json_str(m, &text) == OK ? cli_safe(c->a, text) : cli_safe(c->a, json_raw(m));
+		str_t key = cli_safe(c->a, json_key(m)), text = cli_value(c->a, m);
 		printf("%-14.*s %.*s\n", STR_ARG(key), STR_ARG(text));
 	}
 	return EXIT_DONE;

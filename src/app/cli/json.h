@@ -16,8 +16,9 @@ void cli_body_list(cli_body_t *b, const char *key, const str_t *list, size_t n);
 int cli_body_end(cli_body_t *b, str_t *out); /* closes it; an exit status */
 
 typedef struct {
-	const char *key;
+	const char *key; /* heading, and member unless `at` points elsewhere */
 	int width;
+	const char *at; /* JSON pointer, or NULL */
 } cli_column_t;
 /* GET and print: as columns of the list `list` (path ends in the parameter of its cursor, "?after="), or
  * member by member. */

@@ -55,13 +55,17 @@ str_t cli_safe(arena_t *a, str_t s)
 	return arena_dup(a, buf_str(&b), &out) == OK ? out : STR("(too long)");
 }
 
-str_t cli_member(arena_t *a, const json_t *obj, const char *key)
+str_t cli_value(arena_t *a, const json_t *node)
 {
-	const json_t *m = json_get(obj, str_of(key));
 	str_t text = STR_NULL;
 
-	if (json_kind(m) == JSON_NONE || json_kind(m) == JSON_NULL) {
+	if (json_kind(node) == JSON_NONE || json_kind(node) == JSON_NULL) {
 		return STR("");
 	}
-	return json_str(m, &text) == OK ? cli_safe(a, text) : cli_safe(a, json_raw(m));
+	return json_str(node, &text) == OK ? cli_safe(a, text) : cli_safe(a, json_raw(node));
+}
+
+str_t cli_member(arena_t *a, const json_t *obj, const char *key)
+{
+	return cli_value(a, json_get(obj, str_of(key)));
 }

@@ -22,14 +22,11 @@ const cli_word_t cli_status_words[] = {
 
 static void line(cli_t *c, const char *label, const json_t *obj, const char *pointer)
 {
-	const json_t *m = json_pointer(obj, str_of(pointer));
-	str_t text = STR_NULL;
+	str_t text = cli_value(c->a, json_pointer(obj, str_of(pointer)));
 
-	if (json_kind(m) == JSON_NONE || json_kind(m) == JSON_NULL) {
-		return;
+	if (text.n) {
+		printf("  %-16s %.*s\n", label, STR_ARG(text));
 	}
-	text = json_str(m, &text) == OK ? cli_safe(c->a, text) : cli_safe(c->a, json_raw(m));
-	printf("  %-16s %.*s\n", label, STR_ARG(text));
 }
 
 /* Names for people; a record holds pseudonyms (ledger.md 12). */

@@ -28,7 +28,7 @@ static int route_remove(cli_t *c)
 
 static int route_list(cli_t *c)
 {
-	static const cli_column_t columns[] = { { "name", 20 }, { "kind", 10 }, { "rev", 5 }, { "url", 50 } };
+	static const cli_column_t columns[] = { { "name", 20 }, { "kind", 10, "/document/kind" }, { "rev", 5 }, { "url", 50 } };
 
 	return cli_list(c, STR("/routes?after="), "routes", columns, ARRAY_LEN(columns));
 }
