@@ -51,29 +51,23 @@ static bool write_all(const char *p, size_t n)
 	return true;
 }
 
-/* In JSON a line end is white space and may as well be a blank. */
-static bool line_write(arena_t *a, str_t json)
+static bool line_write(str_t json)
 {
-	void *p;
+	AUTO(buf_wipe) buf_t line;
 
-	if (arena_try(a, json.n + 1, &p) != OK) {
+	buf_init(&line, json.n * JSON_LINE_GROWTH + 1);
+	if (json_line(&line, json) != OK) {
 		return false;
 	}
-	char *line = p;
-	for (size_t i = 0; i < json.n; i++) {
-		line[i] = json.p[i] == '\n' || json.p[i] == '\r' ? ' ' : json.p[i];
-	}
-	line[json.n] = '\n';
-	return write_all(line, json.n + 1);
+	buf_byte(&line, '\n');
+	return write_all(line.p, line.n);
 }
 
 void mcp_out(mcp_t *m, const mcp_call_t *call, str_t json)
 {
-	AUTO(arena_free) arena_t *a = arena_new_capped(CLI_LINE_BYTES_MAX + 4096);
-
 	pthread_mutex_lock(&m->out_lock);
 	bool silent = call && atomic_load(&call->muted);
-	bool ok = silent || atomic_load(&m->gone) || line_write(a, json);
+	bool ok = silent || atomic_load(&m->gone) || line_write(json);
 	pthread_mutex_unlock(&m->out_lock);
 	if (!ok) {
 		atomic_store(&m->gone, true);

@@ -162,6 +162,11 @@ void jw_kobject(jw_t *w, const char *key);
 void jw_karray(jw_t *w, const char *key);
 /* Appends `s` as a quoted JSON string; ERR_UTF8 (nothing appended), ERR_LIMIT. */
 MUST err_t json_quote(buf_t *b, str_t s);
+/* Appends JSON text that was parsed as one line for every reader of lines: CR and LF between tokens become
+ * blanks, and U+0085, U+2028, U+2029 inside strings, where Python's splitlines and its kind end a line too,
+ * become escapes, which mean the same. At most JSON_LINE_GROWTH bytes for one. ERR_LIMIT. */
+enum { JSON_LINE_GROWTH = 3 };
+MUST err_t json_line(buf_t *b, str_t json);
 
 /* --- canonical form ----------------------------------------------------------------------------------- */
 

@@ -227,3 +227,48 @@ void jw_karray(jw_t *w, const char *key)
 	jw_key(w, key);
 	jw_array(w);
 }
+
+/* The bytes of a line end at the start of `s`, 0 for none, and what to write in its place. */
+static size_t line_end_at(str_t s, str_t *out_instead)
+{
+	static const struct {
+		str_t end, instead;
+	} ends[] = {
+		{ STR_INIT("\n"), STR_INIT(" ") },
+		{ STR_INIT("\r"), STR_INIT(" ") },
+		{ STR_INIT("\xc2\x85"), STR_INIT("\\u0085") },
+		{ STR_INIT("\xe2\x80\xa8"), STR_INIT("\\u2028") },
+		{ STR_INIT("\xe2\x80\xa9"), STR_INIT("\\u2029") },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+		if (str_starts(s, ends[i].end)) {
+			*out_instead = ends[i].instead;
+			return ends[i].end.n;
+		}
+	}
+	return 0;
+}
+
+static bool may_end_a_line(char c)
+{
+	return c == '\n' || c == '\r' || c == '\xc2' || c == '\xe2';
+}
+
+err_t json_line(buf_t *b, str_t json)
+{
+	size_t from = 0;
+	str_t instead;
+
+	for (size_t i = 0; i < json.n; i++) {
+		size_t n = may_end_a_line(json.p[i]) ? line_end_at(str_sub(json, i, 3), &instead) : 0;
+		if (n > 0) {
+			buf_add(b, str_sub(json, from, i - from));
+			buf_add(b, instead);
+			from = i + n;
+			i = from - 1;
+		}
+	}
+	buf_add(b, str_sub(json, from, json.n));
+	return buf_err(b);
+}

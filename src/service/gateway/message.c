@@ -29,6 +29,56 @@ static bool is_id(const json_t *id)
 	return json_kind(id) == JSON_STRING || (json_kind(id) == JSON_NUMBER && is_integer(raw));
 }
 
+/* --- one spelling of each member ---------------------------------------------------------------------- */
+
+/* The next letter as a reader hears it that finds members without regard to case, as Go's does: ASCII, and
+ * the two letters beyond it that fold into ASCII (U+017F to s, U+212A to k). */
+static char folded_next(str_t *s)
+{
+	size_t n = str_starts(*s, STR("\xc5\xbf")) ? 2 : str_starts(*s, STR("\xe2\x84\xaa")) ? 3 : 1;
+	char c = n == 2 ? 's' : n == 3 ? 'k' : s->p[0];
+
+	*s = str_sub(*s, n, s->n);
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static bool folds_to(str_t key, str_t name)
+{
+	while (key.n && name.n) {
+		if (folded_next(&key) != folded_next(&name)) {
+			return false;
+		}
+	}
+	return !key.n && !name.n;
+}
+
+/* Is there a member that we pass over and another reader takes for one that was judged? */
+static bool has_look_alike(const json_t *object)
+{
+	static const str_t names[] = { STR_INIT("jsonrpc"), STR_INIT("id"), STR_INIT("method"),
+		STR_INIT("params"), STR_INIT("result"), STR_INIT("error"), STR_INIT("name"),
+		STR_INIT("arguments"), STR_INIT("task"), STR_INIT("_meta"), STR_INIT("progressToken"),
+		STR_INIT("requestId"), STR_INIT("cursor"), STR_INIT("protocolVersion"), STR_INIT("clientInfo") };
+
+	for (const json_t *m = json_kind(object) == JSON_OBJECT ? json_first(object) : NULL; m; m = json_next(m)) {
+		for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+			if (folds_to(json_key(m), names[i]) && !str_eq(json_key(m), names[i])) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+static bool envelope_is_plain(const json_t *root)
+{
+	const json_t *params = json_get(root, STR("params"));
+
+	return !has_look_alike(root) && !has_look_alike(params) && !has_look_alike(json_get(params, STR("_meta")));
+}
+
+/* --- kinds of messages ---------------------------------------------------------------------------------- */
+
 static err_t response_read(const json_t *root, const json_t *id, message_t *m, diag_t *diag)
 {
 	m->kind = MESSAGE_RESPONSE;
@@ -81,6 +131,9 @@ err_t message_read(arena_t *a, str_t text, message_from_t from, message_t *out, 
 	TRY(json_parse(a, text, &opts_of[from], &root, diag));
 	if (json_kind(root) != JSON_OBJECT) {
 		return no_message(diag, "one message, not a batch"); /* mcp.md 1 */
+	}
+	if (from == MESSAGE_FROM_CLIENT && !envelope_is_plain(root)) {
+		return no_message(diag, "a member is spelled in upper or lower case"); /* mcp.md 13.14 */
 	}
 	if (!json_is_str(json_get(root, STR("jsonrpc")), STR("2.0"))) {
 		return no_message(diag, "jsonrpc must be \"2.0\"");

@@ -23,7 +23,8 @@ typedef struct {
 
 /* Reads one message. ERR_SYNTAX and the like for what is no JSON; ERR_VALUE for JSON that is no
  * message: an array (batch), another version, an id that is no string or integer, params that are
- * no object, request and response in one. From a client U+0000 is refused too (oauth P66); an upstream
+ * no object, request and response in one. From a client a member of the envelope in another case ("Params")
+ * and U+0000 are refused too (oauth P66); an upstream
  * may say it, and may send more nodes. */
 typedef enum { MESSAGE_FROM_CLIENT, MESSAGE_FROM_UPSTREAM } message_from_t;
 MUST err_t message_read(arena_t *a, str_t text, message_from_t from, message_t *out, diag_t *diag);

@@ -49,13 +49,8 @@ static err_t line_write(stdio_t *s, str_t text)
 {
 	AUTO(buf_wipe) buf_t b = { 0 };
 
-	buf_init(&b, text.n + 1);
-	buf_add(&b, text);
-	for (size_t i = 0; i < b.n; i++) {
-		if (b.p[i] == '\n' || b.p[i] == '\r') {
-			b.p[i] = ' '; /* blanks between tokens: a raw line end cannot stand inside a string */
-		}
-	}
+	buf_init(&b, text.n * JSON_LINE_GROWTH + 1);
+	TRY(json_line(&b, text));
 	return child_write(s->child, buf_str(&b));
 }
 

@@ -522,6 +522,30 @@ static void writer_remembers_errors(void **state)
 	assert_int_equal(jw_finish(&w), ERR_LIMIT);
 }
 
+static void lines_are_lines_to_every_reader(void **state)
+{
+	static const char *const lines[][2] = {
+		{ "{\"a\":1}", "{\"a\":1}" },
+		{ "{\r\n\"a\":\n1\n}\n", "{  \"a\": 1 } " },
+		{ "[\"\xe2\x80\xa8\"]", "[\"\\u2028\"]" },
+		{ "[\"x\xe2\x80\xa9\xc2\x85y\"]", "[\"x\\u2029\\u0085y\"]" },
+		{ "[\"\xe2\x80\xaa\xc2\x86\xe2\x82\xac\"]", "[\"\xe2\x80\xaa\xc2\x86\xe2\x82\xac\"]" },
+		{ "", "" },
+	};
+	AUTO(buf_done) buf_t b, small;
+
+	(void)state;
+	buf_init(&b, 4096);
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
+		buf_clear(&b);
+		assert_int_equal(json_line(&b, str_of(lines[i][0])), OK);
+		assert_true(str_eq(buf_str(&b), str_of(lines[i][1])));
+		assert_true(b.n <= strlen(lines[i][0]) * JSON_LINE_GROWTH);
+	}
+	buf_init(&small, 10);
+	assert_int_equal(json_line(&small, STR("\"\xc2\x85\xc2\x85\"")), ERR_LIMIT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -540,6 +564,7 @@ int main(void)
 		cmocka_unit_test(unknown_members_are_named),
 		cmocka_unit_test(writer_writes),
 		cmocka_unit_test(writer_remembers_errors),
+		cmocka_unit_test(lines_are_lines_to_every_reader),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -105,6 +105,40 @@ static void parser_tricks_are_refused(void **state)
 	assert_int_equal(message_read(a, str_of(nul), MESSAGE_FROM_UPSTREAM, &m, NULL), OK);
 }
 
+/* Go's reader takes each of these for the member that we judged. */
+static void members_in_another_case_are_refused(void **state)
+{
+	static const char *const bad[] = {
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a\",\"PARAMS\":{}}",
+		"{\"Params\":{},\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a\",\"params\":{}}",
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a\",\"param\xc5\xbf\":{}}",
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a\",\"param\\u017f\":{}}",
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a\",\"ID\":2}",
+		"{\"jsonrpc\":\"2.0\",\"method\":\"a\",\"Id\":2}",
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a\",\"Result\":{}}",
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a\",\"params\":{\"Name\":\"x\"}}",
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a\",\"params\":{\"argument\xc5\xbf\":{}}}",
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a\",\"params\":{\"tas\xe2\x84\xaa\":{}}}",
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a\",\"params\":{\"_META\":{}}}",
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a\",\"params\":{\"_meta\":{\"ProgressToken\":1}}}",
+	};
+	static const char *const good[] = {
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a\",\"params\":{\"names\":1,\"nam\":2,\"x\":{\"Name\":3}}}",
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a\",\"params\":{\"arguments\":{\"Name\":1,\"ID\":2}},\"more\":1}",
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a\",\"\":1,\"\xc5\":2}",
+	};
+	arena_t *a = *state;
+	message_t m;
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		assert_int_equal(read_client(a, bad[i], &m), ERR_VALUE);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(good) - 1; i++) {
+		assert_int_equal(read_client(a, good[i], &m), OK);
+	}
+	assert_int_equal(read_client(a, good[2], &m), ERR_UTF8);
+}
+
 static void depth_is_bounded(void **state)
 {
 	AUTO(buf_done) buf_t b;
@@ -412,6 +446,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(messages_are_classified),
 		CASE(what_is_no_message_is_refused),
+		CASE(members_in_another_case_are_refused),
 		CASE(parser_tricks_are_refused),
 		CASE(depth_is_bounded),
 		CASE(splices_touch_nothing_else),
