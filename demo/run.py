@@ -32,7 +32,7 @@ from watch import ShimWatch, family, memory_has
 
 BREAKS = ("replay", "scope", "tamper", "revoke", "proof")
 USES = 20
-ORDERS = "'SELECT [a-z_, ]+ FROM orders'"
+ORDERS = "'SELECT [a-z_]+(, [a-z_]+)* FROM orders'"  # names alone: a blank between two would let in a statement of its own
 TICKET = "title=matches:'.{1,200}' body=matches:'.*' priority=one_of:low,normal,high"
 SCOPES = ("invoices:read", "warehouse:read", "tickets:create", "tickets:read")
 WIDTH = 100

@@ -28,7 +28,7 @@ limits:
   denials_per_minute: 100000
 """
 TICKET_RULE = "tickets POST /tickets title=matches:'.{1,200}' body=matches:'.*' priority=one_of:low,normal,high"
-ORDERS_RULE = "warehouse read_query query=matches:'SELECT [a-z_, *()]+ FROM orders( WHERE [a-z_]+ = [0-9]+)?'"
+ORDERS_RULE = "warehouse read_query query=matches:'SELECT ([a-z_]+(, [a-z_]+)*|[*]) FROM orders( WHERE [a-z_]+ = [0-9]+)?'"
 
 
 class World(stage.Stage):

@@ -39,7 +39,7 @@ MUST err_t url_target_split(str_t target, str_t *out_path, str_t *out_query);
 MUST err_t url_path_decode(arena_t *a, str_t path, str_t *out);
 
 /* Refuses (ERR_VALUE) every path that two readers could take for two places: empty, "." or ".." as a
- * segment, "//", percent, backslash, NUL and other controls, text that is not in Unicode NFC; ERR_UTF8,
+ * segment, "//", percent, backslash, NUL and other controls, text that is not in Unicode NFC or has a double of '.', '/', '\\', '%'; ERR_UTF8,
  * ERR_LIMIT. A decoded path goes in, absolute or relative; a trailing '/' is fine. (oauth.md P107) */
 MUST err_t path_check(str_t path);
 /* True when `path` is `dir` or lies below it, by whole segments; both must have passed path_check. */

@@ -12,6 +12,32 @@ static err_t action_mcp(visit_t *v)
 	return delegation_call_mcp(v->a, v->who.claims.client_id, v->route->url, tool, args, &v->action);
 }
 
+/* A parameter that leaves the text what it is. A reader that minds a charset sees another text than we do
+ * ("+ACI-" is a quote in UTF-7): a body in any but UTF-8 is opaque. */
+static bool param_is_harmless(str_t p, size_t *n_charsets)
+{
+	static const str_t charset = STR_INIT("charset");
+
+	if (!str_eq_nocase(str_sub(p, 0, charset.n), charset)) {
+		return str_find(p, '"') == p.n;
+	}
+	bool is_utf8 = str_eq_nocase(p, STR("charset=utf-8")) || str_eq_nocase(p, STR("charset=\"utf-8\""));
+	return ++*n_charsets == 1 && is_utf8;
+}
+
+static bool is_utf8_type(str_t type)
+{
+	str_t rest = str_sub(type, str_find(type, ';'), type.n), p;
+	size_t n_charsets = 0;
+
+	while (rest.n && str_split(&rest, ';', &p)) {
+		if (!param_is_harmless(str_trim(p), &n_charsets)) {
+			return false;
+		}
+	}
+	return true;
+}
+
 static bool is_json(const visit_t *v)
 {
 	str_t type, coding;
@@ -21,6 +47,9 @@ static bool is_json(const visit_t *v)
 		return false; /* a coded body is opaque to rules */
 	}
 	str_t bare = str_trim(str_sub(type, 0, str_find(type, ';')));
+	if (!is_utf8_type(type)) {
+		return false;
+	}
 	return str_eq_nocase(bare, STR("application/json"))
 		|| (bare.n > 5 && str_eq_nocase(str_sub(bare, bare.n - 5, 5), STR("+json")));
 }

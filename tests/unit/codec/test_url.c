@@ -178,12 +178,15 @@ static void escaped_paths(void **state)
 static void paths(void **state) /* P107 */
 {
 	const str_t good[] = { STR_INIT("/"), STR_INIT("/a"), STR_INIT("a"), STR_INIT("/a/b.txt"), STR_INIT("/a/"), STR_INIT("...") ,
-		STR_INIT("/..a/b.."), STR_INIT("/.hidden"), STR_INIT("/a b/\xc3\xa9"), STR_INIT("/\xe0\xa6\x95\xe0\xa6\xbe") };
+		STR_INIT("/..a/b.."), STR_INIT("/.hidden"), STR_INIT("/a b/\xc3\xa9"), STR_INIT("/\xe0\xa6\x95\xe0\xa6\xbe"),
+		STR_INIT("/\xe2\x80\x94/\xef\xbc\xa1") };
 	const str_t bad[] = { STR_INIT(""), STR_INIT(".."), STR_INIT("."), STR_INIT("/.."), STR_INIT("/a/../b"), STR_INIT("a/.."),
 		STR_INIT("../a"), STR_INIT("/a/./b"), STR_INIT("./a"), STR_INIT("/a/."), STR_INIT("//"), STR_INIT("//a"), STR_INIT("/a//b"),
 		STR_INIT("/a//"), STR_INIT("/%2e%2e/a"), STR_INIT("/a%2fb"), STR_INIT("/100%"), STR_INIT("/a\\b"), STR_INIT("\\\\host\\x"),
 		STR_INIT("/a\0b"), STR_INIT("/a\nb"), STR_INIT("/a\x7f"), STR_INIT("/a\xc2\x85"), STR_INIT("/cafe\xcc\x81"),
-		STR_INIT("/\xe1\x84\x80\xe1\x85\xa1"), STR_INIT("/\xe2\x84\xab") };
+		STR_INIT("/\xe1\x84\x80\xe1\x85\xa1"), STR_INIT("/\xe2\x84\xab"), STR_INIT("/a/\xe2\x80\xa5/b"),
+		STR_INIT("/a/\xef\xbc\x8e\xef\xbc\x8e/b"), STR_INIT("/a/..\xef\xbc\x8f" "b"), STR_INIT("/a/\xef\xbc\xbc" "b"),
+		STR_INIT("/\xef\xbc\x85" "2e"), STR_INIT("/x\xe2\x80\xa6") };
 	char text[PATH_BYTES_MAX + 1];
 
 	(void)state;
