@@ -290,23 +290,25 @@ class Stage:
         with self.store() as db:
             return db.execute("SELECT count(*) FROM entry").fetchone()[0]
 
-    def export(self):
-        """The export of the whole ledger, once its signed head covers every record; checked by a stranger's verifier."""
+    def export(self, since=0):
+        """The export of the ledger from an index on, once its signed head covers every record."""
         def covered():
             wanted = self.entries()
-            ran = self.run("ledger", "export")
+            ran = self.run("ledger", "export", "--from", since)
+            if ran.returncode == 1:
+                return None  # the head does not reach as far as that yet
             if ran.returncode != 0:
                 raise Problem(f"attorn ledger export: {ran.stderr.strip()}")
-            return ran.stdout.encode() if ran.stdout.count("\n") - 1 >= wanted else None
-        return until("the signed head covers every record", covered, 5)
+            return ran.stdout.encode() if since + ran.stdout.count("\n") - 1 >= wanted else None
+        return until("the signed head covers every record", covered, 5) if since < self.entries() else b""
 
     def vkey(self):
         return self.cli("ledger", "head")["vkey"]
 
     def records(self, since=0):
         """Records from index `since` on, parsed from the export, each with its `index`; leaf hashes are recomputed."""
-        found = []
-        for line in self.export().decode().splitlines()[since:-1]:
+        found, few = [], self.entries() - since < 1000  # a part carries a proof for each record: good for few
+        for line in self.export(since if few else 0).decode().splitlines()[0 if few else since:-1]:
             row = json.loads(line)
             leaf = base64.b64decode(row["leaf"])
             if hashlib.sha256(b"\x00" + leaf).digest() != base64.b64decode(row["hash"]):

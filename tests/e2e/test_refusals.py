@@ -4,8 +4,9 @@ import re
 
 import pytest
 import refusal_case
-import refusals_gateway  # noqa: F401
-import refusals_oauth  # noqa: F401  each adds its rows
+import refusals_api
+import refusals_gateway
+import refusals_oauth  # noqa: F401  each of the three adds its rows
 import stage
 
 ROWS_MIN = 24
@@ -37,3 +38,17 @@ def test_refused(at, row):
 
 def test_the_tables_are_whole():
     assert len(refusal_case.ROWS) >= ROWS_MIN
+
+
+def test_their_right_neighbours_pass(at):
+    """No row is refused because everything is."""
+    assert at.token(at.form())().status == 200
+    assert at.token(at.capability_form())().status == 200
+    assert at.post_ticket()().status == 201
+    assert at.call("read_text_file", {"path": at.file})().json["result"].get("isError") is not True
+    assert at.message(refusals_gateway.PING.encode())().status == 200
+    assert refusals_api.put_role(at, refusals_api.good(at))().status == 200
+    head = refusals_api.head_of(at, b"POST /r/tickets/tickets HTTP/1.1\r\n", at.me.credentials(
+        "POST", at.url["tickets"] + "/tickets", at.capability(body=refusals_api.BODY)))
+    raw = head + b"Transfer-Encoding: chunked\r\n\r\n" + refusals_api.CHUNK
+    assert refusals_api.raw_send(at.on.port + 1, raw).status == 201
