@@ -315,6 +315,12 @@ static bool is_recorded(const call_t *c)
 	return c->told.code == v->denied || (v->recording && op_result(v->recording) == OK);
 }
 
+/* An answer that was too much for us is upstream's fault, not the client's. */
+static err_t failure_told(const call_t *c, err_t failure)
+{
+	return c->forwarded && failure == ERR_LIMIT ? ERR_UPSTREAM : failure;
+}
+
 static err_t call_answer(flow_t *f)
 {
 	call_t *c = f->state;
@@ -328,7 +334,7 @@ static err_t call_answer(flow_t *f)
 		flow_note(f, kv_err("denied", v->denied));
 		visit_refuse(v, v->denied);
 	} else if (flow_result(f) != OK) {
-		visit_refuse(v, flow_result(f));
+		visit_refuse(v, failure_told(c, flow_result(f)));
 	} else {
 		c->up->answer(c);
 	}

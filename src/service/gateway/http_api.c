@@ -17,7 +17,7 @@ static err_t http_head(net_exchange_t *x, int status, net_headers_t headers, voi
 
 	(void)x;
 	ENSURE(!is_challenge(status), ERR_UPSTREAM);
-	TRY(headers_to_client(c->v->a, headers, c->v->credential.name, &pass));
+	ENSURE(headers_to_client(c->v->a, headers, c->v->credential.name, &pass) == OK, ERR_UPSTREAM);
 	visit_begin(c->v, status, pass);
 	*out_mode = NET_PUMP_STREAM;
 	return OK;

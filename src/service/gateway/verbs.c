@@ -60,6 +60,7 @@ static err_t initialize_ask(talk_t *t, op_t **out)
 	if (is_stdio(t)) {
 		return ask_stdio(t, NULL, out); /* it was initialized once, for all */
 	}
+	version = session_version_is_known(version) ? version : session_version_newest;
 	buf_init(&b, v->msg.text.n + 4096);
 	buf_add(&b, STR("{\"jsonrpc\":\"2.0\",\"id\":"));
 	buf_add(&b, v->msg.id);
