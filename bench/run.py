@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """make bench: every figure of docs/benchmarks.md in one run, beside its limit or its peer, on this machine and disk.
 
-    bench/run.py --build build-release [--rounds 3] [--only exchange,call,admit,policy] [--write]
+    bench/run.py --build build-release [--rounds 3] [--only exchange,call,admit,policy]
 
 Each figure is measured --rounds times, peers in turn within a round so that what else the machine does falls on all of
 them; the table shows minimum, median and maximum. CPU time per request is what the kernel says the processes used; it
@@ -148,18 +148,23 @@ class Series:
         self.rows.setdefault(name, []).append(figures)
 
     def all(self, name, of):
-        return [of(figures) if callable(of) else figures[of] for figures in self.rows[name]]
+        return sorted(of(figures) if callable(of) else figures[of] for figures in self.rows[name])
 
     def mid(self, name, of):
         return median(self.all(name, of))
 
     def shown(self, name, of, digits=0):
-        values = sorted(self.all(name, of))
+        """minimum / median / maximum"""
+        values = self.all(name, of)
         return " / ".join(f"{value:,.{digits}f}" for value in (values[0], median(values), values[-1]))
 
 
-def attorn_cpu(figures):
-    return figures["cpu_us"]["authority"] + figures["cpu_us"]["gateway"]
+def cpu_of(*roles):
+    return lambda figures: sum(figures["cpu_us"][role] for role in roles)
+
+
+def table(head, rows):
+    return ["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *("| " + " | ".join(row) + " |" for row in rows), ""]
 
 
 def crypto(build):
@@ -168,95 +173,202 @@ def crypto(build):
     return {name: float(us) for name, us in (line.split("\t") for line in out.splitlines())}
 
 
-def exchange(scene, rounds, table):
-    series, limits = Series(), []
-    for _ in range(rounds):
-        limits.append(crypto(scene.build))
-        for kind in ("delegated", "capability"):
-            for connections in (1, 16, 32):
-                series.add((kind, connections), scene.load("exchange", "tickets", kind="http", token=kind,
-                                                           connections=connections, count=8000, seconds=1.5))
-    sign, verify = (median(one[f"ed25519_{what}"] for one in limits) for what in ("sign", "verify"))
-    table.append("| exchange | signatures it cannot do without, µs | connections | per s | p50 µs | p99 µs | CPU of the authority, µs | share |")
-    table.append("|---|---|---|---|---|---|---|---|")
-    for (kind, connections) in series.rows:
-        limit = sign + verify * (2 if kind == "delegated" else 3)
-        cpu = series.mid((kind, connections), lambda f: f["cpu_us"]["authority"])
-        table.append(f"| {kind} | {limit:.0f} | {connections} | " + " | ".join(
-            series.shown((kind, connections), of) for of in ("per_s", "p50_us", "p99_us", lambda f: f["cpu_us"]["authority"])) +
-            f" | {limit / cpu:.0%} |")
-    return series
+def sync_us(directory):
+    """Median of a 4 KiB append with fdatasync, the least that durability costs here."""
+    took = []
+    with open(directory / "sync.probe", "wb", buffering=0) as f:
+        for _ in range(60):
+            began = time.perf_counter()
+            f.write(b"x" * 4096)
+            os.fdatasync(f.fileno())
+            took.append((time.perf_counter() - began) * 1e6)
+    (directory / "sync.probe").unlink()
+    return median(took)
 
 
-def calls(scene, rounds, table):
-    series = Series()
-    ways = [("HTTP straight to the upstream", "plain", dict(kind="http", port=scene.echo_port)),
-            ("HTTP through nginx proxy_pass", "plain", dict(kind="http", port=scene.nginx_port)),
-            ("HTTP, one capability a call", "call", dict(route="tickets", kind="http", token="capability")),
-            ("HTTP, delegated token, per-call proof", "call", dict(route="tickets", kind="http", token="delegated")),
-            ("MCP tools/call, one capability a call", "call", dict(route="echo", kind="mcp", token="capability")),
-            ("MCP tools/call, delegated token, per-call proof", "call", dict(route="echo", kind="mcp", token="delegated"))]
-    for _ in range(rounds):
+class Bench:
+    """One run: rounds of each part, then their tables and what they mean for the goals."""
+
+    def __init__(self, scene):
+        self.scene = scene
+        self.exchanges, self.calls, self.admits, self.rows, self.rules = (Series() for _ in range(5))
+        self.syncs = []
+        self.signatures = None
+
+    # --- what is run, once a round ---
+
+    def round_exchange(self):
+        self.signatures = self.signatures or crypto(self.scene.build)
+        for kind, widths in (("delegated", (1, 16, 32)), ("capability", (1, 32))):
+            for connections in widths:
+                self.exchanges.add((kind, connections), self.scene.load(
+                    "exchange", "tickets", kind="http", token=kind, connections=connections, count=5000, seconds=1.2))
+
+    def round_call(self):
+        scene = self.scene
+        self.syncs.append(sync_us(scene.dir))
+        ways = [("HTTP, straight to the upstream", "plain", dict(kind="http", port=scene.echo_port)),
+                ("HTTP, through nginx", "plain", dict(kind="http", port=scene.nginx_port)),
+                ("HTTP, a capability each", "call", dict(route="tickets", kind="http", token="capability")),
+                ("HTTP, delegated token", "call", dict(route="tickets", kind="http", token="delegated")),
+                ("MCP, straight to the upstream", "plain", dict(kind="mcp", port=scene.echo_port)),
+                ("MCP, a capability each", "call", dict(route="echo", kind="mcp", token="capability")),
+                ("MCP, delegated token", "call", dict(route="echo", kind="mcp", token="delegated"))]
         for connections in (1, 32):
             for name, verb, how in ways:
-                count = 60000 if verb == "plain" else 6000 if connections > 1 else 2000
-                series.add((name, connections), scene.load(verb, connections=connections, count=count,
-                                                           seconds=1 if verb == "plain" else 1.5, **how))
-    table.append("| call | connections | per s | p50 µs | p99 µs | CPU of gateway, µs | of authority | together (nginx: its own) |")
-    table.append("|---|---|---|---|---|---|---|---|")
-    for (name, connections) in series.rows:
-        key = (name, connections)
-        whole = (lambda f: f["cpu_us"]["nginx"]) if "nginx" in name else attorn_cpu
-        parts = (lambda f: f["cpu_us"]["gateway"], lambda f: f["cpu_us"]["authority"])
-        own = ["–", "–", series.shown(key, whole)] if "proof" not in name and "capability" not in name else [
-            series.shown(key, of) for of in (*parts, whole)]
-        if "straight" in name:
-            own[2] = "–"
-        table.append(f"| {name} | {connections} | " + " | ".join(
-            [series.shown(key, of) for of in ("per_s", "p50_us", "p99_us")] + own) + " |")
-    return series
+                count = 40000 if verb == "plain" else 3000 if connections > 1 else 800
+                self.calls.add((name, connections), scene.load(verb, connections=connections, count=count,
+                                                               seconds=0.5 if verb == "plain" else 1.2, **how))
 
-
-def admits(scene, rounds, table):
-    series = Series()
-    for _ in range(rounds):
+    def round_admit(self):
         for connections in (1, 32, 64):
-            series.add(connections, scene.load("admit", "tickets", socket=scene.work / "data/run/internal.sock",
-                                               connections=connections, count=16000, seconds=1.5))
-    table.append("| admit over the internal socket, connections | per s | p50 µs | p99 µs | CPU of the authority, µs |")
-    table.append("|---|---|---|---|---|")
-    for connections in series.rows:
-        table.append(f"| {connections} | " + " | ".join(series.shown(connections, of) for of in (
-            "per_s", "p50_us", "p99_us", lambda f: f["cpu_us"]["authority"])) + " |")
-    return series
+            self.admits.add(connections, self.scene.load(
+                "admit", "tickets", socket=self.scene.work / "data/run/internal.sock", connections=connections, count=8000,
+                seconds=1.2))
+        with on(SERVERS):
+            out = subprocess.run([self.scene.build / "bench/ledger_bench", self.scene.dir, "1"], capture_output=True, text=True,
+                                 check=True).stdout
+        for line in out.splitlines():
+            found = re.match(r"(append|admit rows)\tbatch +(\d+)\tours +(\d+)/s +([\d.]+) us CPU\tbare SQLite +(\d+)/s +([\d.]+) us", line)
+            if found:
+                what, batch, ours, ours_cpu, bare, bare_cpu = found.groups()
+                self.rows.add((what, int(batch)), dict(ours=float(ours), ours_cpu=float(ours_cpu), bare=float(bare),
+                                                       bare_cpu=float(bare_cpu), ratio=float(ours) / float(bare)))
+
+    def round_policy(self):
+        with on(SERVERS):
+            ours = subprocess.run([self.scene.build / "bench/policy_bench", "0.3"], capture_output=True, text=True, check=True).stdout
+            native = subprocess.run([ROOT / "tools/cargo-build", "--profile", "release", "--default-target-dir",
+                                     self.scene.build / "cargo", "--run", "native"], capture_output=True, text=True, check=True).stdout
+        for line in ours.splitlines():
+            row = json.loads(line)
+            self.rules.add((row["case"], row["rules"], "attorn"), row)
+        for line in native.splitlines():
+            row = json.loads(line)
+            self.rules.add((row["case"], row["rules"], row["share"]), row)
+
+    # --- what is told ---
+
+    def limit(self, kind):
+        """The signatures that nobody can leave out: assertion, proof, the new token; of a capability also the old one."""
+        verifies = 2 if kind == "delegated" else 3
+        return self.signatures["ed25519_sign"] + verifies * self.signatures["ed25519_verify"]
+
+    def told_exchange(self):
+        cpu = cpu_of("authority")
+        return ["### Exchanges: `POST /oauth/token`, recorded durably", ""] + table(
+            ["token", "connections", "per s", "p50 µs", "p99 µs", "CPU of the authority, µs", "signatures it needs, µs", "their share"],
+            [[kind, str(connections), *(self.exchanges.shown(key, of) for of in ("per_s", "p50_us", "p99_us", cpu)),
+              f"{self.limit(kind):.0f}", f"{self.limit(kind) / self.exchanges.mid(key, cpu):.0%}"]
+             for key in self.exchanges.rows for kind, connections in [key]])
+
+    def told_call(self):
+        def row(key):
+            name, connections = key
+            own = ["–"] * 3
+            if "nginx" in name:
+                own[2] = self.calls.shown(key, cpu_of("nginx"))
+            elif "straight" not in name:
+                own = [self.calls.shown(key, cpu_of(*roles)) for roles in (("gateway",), ("authority",), ("gateway", "authority"))]
+            return [name, str(connections), *(self.calls.shown(key, of) for of in ("per_s", "p50_us", "p99_us")), *own]
+        return ["### Calls: every check on, admitted and recorded durably", "",
+                f"One disk sync (4 KiB and fdatasync): {median(self.syncs):,.0f} µs.", ""] + table(
+            ["call", "connections", "per s", "p50 µs", "p99 µs", "CPU of gateway, µs", "of authority", "of both, or of nginx"],
+            [row(key) for key in self.calls.rows])
+
+    def told_admit(self):
+        return ["### Admits: the commit point", ""] + table(
+            ["over the internal socket, connections", "per s", "p50 µs", "p99 µs", "CPU of the authority, µs"],
+            [[str(n), *(self.admits.shown(n, of) for of in ("per_s", "p50_us", "p99_us", cpu_of("authority")))]
+             for n in self.admits.rows]) + table(
+            ["rows alone", "in one transaction", "attorn per s", "CPU µs", "bare SQLite per s", "CPU µs", "ratio"],
+            [[what, str(batch), *(self.rows.shown(key, of, digits) for of, digits in (
+                ("ours", 0), ("ours_cpu", 0), ("bare", 0), ("bare_cpu", 0), ("ratio", 2)))]
+             for key in self.rows.rows for what, batch in [key]])
+
+    def told_policy(self):
+        cases = [key[:2] for key in self.rules.rows if key[2] == "attorn"]
+        return ["### Decisions: from facts to verdict, beside the Cedar crate called natively, p50 µs", ""] + table(
+            ["rules", "how they are spread", "attorn", "crate: all made anew", "request made anew", "decide alone"],
+            [[str(rules), case, *(self.rules.shown((case, rules, who), "p50_us", 1) for who in ("attorn", "all", "request", "decide"))]
+             for case, rules in cases])
+
+    def goals(self):
+        """Each goal with what was measured; None where a part was not run."""
+        both, found = cpu_of("gateway", "authority"), []
+
+        def goal(what, measured, wanted, met):
+            found.append([what, measured, wanted, "met" if met else "not met"])
+        if self.exchanges.rows:
+            key = ("delegated", 32)
+            cpu = self.exchanges.mid(key, cpu_of("authority"))
+            goal("exchange, 32 connections: share of the signatures in its CPU time", f"{self.limit('delegated') / cpu:.0%} of {cpu:,.0f} µs",
+                 "≥ 60 %", self.limit("delegated") / cpu >= 0.6)
+            goal("exchange: CPU beside Keycloak 26.7 (2,000 µs, nothing recorded)", f"{2000 / cpu:.1f} times less", "≥ 10 times", cpu <= 200)
+        if self.calls.rows:
+            for name in ("HTTP, a capability each", "MCP, delegated token"):
+                cpu = self.calls.mid((name, 32), both)
+                goal(f"{name}, 32 connections: CPU of gateway and authority", f"{cpu:,.0f} µs", "≤ 200 µs", cpu <= 200)
+                goal(f"{name}: calls per second and core", f"{1e6 / cpu:,.0f}", "≥ 4,000", cpu <= 250)
+                straight = name.split(",")[0] + ", straight to the upstream"
+                added = self.calls.mid((name, 1), "p50_us") - self.calls.mid((straight, 1), "p50_us")
+                wanted = median(self.syncs) + 500
+                goal(f"{name}, 1 connection: added p50", f"{added:,.0f} µs", f"≤ {wanted:,.0f} µs (one sync and 500)", added <= wanted)
+        if self.rows.rows:
+            ratio = self.rows.mid(("admit rows", 64), "ratio")
+            goal("admit rows beside bare SQLite, 64 in a transaction", f"{ratio:.0%}", "≥ 50 %", ratio >= 0.5)
+        if self.rules.rows:
+            few = min(key[1] for key in self.rules.rows)
+            us = self.rules.mid(("spread", few, "attorn"), "p50_us")
+            goal(f"decision, {few} rules", f"{us:.1f} µs", "≤ 27 µs", us <= 27)
+        return table(["goal", "measured (median)", "wanted", ""], found)
+
+
+def machine(disk):
+    model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    return (f"{time.strftime('%Y-%m-%d')}, {len(CORES)} cores of {model.group(1) if model else platform.machine()}, Linux {platform.release()}, "
+            f"file system {disk}, load average {os.getloadavg()[0]:.1f} at the start.")
+
+
+def doc_write(text):
+    path = ROOT / "docs/benchmarks.md"
+    before, rest = path.read_text().split(BEGIN)
+    path.write_text(before + BEGIN + "\n\n" + text + "\n" + END + rest.split(END)[1])
+
+
+def measure(scene, only, rounds, told):
+    bench = Bench(scene)
+    for n in range(rounds):
+        for part in only:
+            getattr(bench, f"round_{part}")()
+        print(f"round {n + 1} of {rounds} done, load average {os.getloadavg()[0]:.1f}", flush=True)
+    figures = [line for part in only for line in getattr(bench, f"told_{part}")()]
+    return "\n".join([told, "", f"minimum / median / maximum of {rounds} rounds", "", *bench.goals(), *figures])
 
 
 def main():
+    parts = ["exchange", "call", "admit", "policy"]
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", type=Path, default=Path("build-release"))
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", default="exchange,call,admit,policy")
-    parser.add_argument("--keep", action="store_true", help="leave everything running, print where, wait for Enter")
+    parser.add_argument("--only", default=",".join(parts), help="a part alone is printed and not written into the page")
     options = parser.parse_args()
-    build = options.build.resolve()
-    only = options.only.split(",")
-    disk = stage.real_disk(build)
+    build, only = options.build.resolve(), options.only.split(",")
+    told = machine(stage.real_disk(build))
+    subprocess.run(["ninja", "-C", build, *(f"bench/{name}" for name in ("load", "echo", "crypto_bench", "ledger_bench", "policy_bench"))],
+                   check=True, stdout=subprocess.DEVNULL)
+    began = time.monotonic()
     scene = Scene(build, tempfile.mkdtemp(prefix="bench-", dir=build))
-    table = []
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
-        scene.furnish()
-        print(f"file system {disk}, load average {os.getloadavg()[0]:.1f}, pids {scene.pids}", flush=True)
-        if options.keep:
-            print(scene.dir)
-            input()
-        for name, run in (("exchange", exchange), ("call", calls), ("admit", admits)):
-            if name in only:
-                run(scene, options.rounds, table)
-                print("\n".join(table), flush=True)
-                table.clear()
+        text = measure(scene.furnish(), only, options.rounds, told)
     finally:
         scene.close()
         shutil.rmtree(scene.dir, ignore_errors=True)
+    print(text)
+    print(f"{time.monotonic() - began:.0f} s")
+    if only == parts:
+        doc_write(text)
 
 
 if __name__ == "__main__":
