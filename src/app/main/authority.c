@@ -74,7 +74,8 @@ static void sequence_begin(authority_t *p)
 	p->sequence_wanted = false;
 	p->sequence = (ledger_sequence_t){ .ledger = p->ledger };
 	p->sequence_closure = (store_closure_t){ .run = ledger_sequence, .self = &p->sequence, .essential = true };
-	p->sequence_job = (lane_job_t){ .arg = &p->sequence_closure, .done = sequence_done };
+	p->sequence_job = (lane_job_t){ .arg = &p->sequence_closure, .done = sequence_done,
+		.patient = true };
 	p->sequencing = lane_submit(p->write, &p->sequence_job) == OK;
 	p->sequence_wanted = !p->sequencing;
 }

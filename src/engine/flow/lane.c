@@ -8,7 +8,7 @@ struct lane {
 	pthread_mutex_t lock; /* guards all below: the loop queues, the threads take */
 	pthread_cond_t more;
 	lane_job_t *first, *last;
-	size_t queued;
+	size_t queued, urgent; /* urgent: of the queued ones those that are not patient */
 	bool stopping;
 	uint64_t taken, refused, batches, waited_us_total, waited_us_max;
 	pthread_t threads[LANE_THREADS_MAX];
@@ -46,6 +46,7 @@ static void queue_add(lane_t *l, lane_job_t *job)
 	l->last = job;
 	job->queued = true;
 	l->queued++;
+	l->urgent += !job->patient;
 }
 
 static void queue_remove(lane_t *l, lane_job_t *job)
@@ -62,6 +63,7 @@ static void queue_remove(lane_t *l, lane_job_t *job)
 	}
 	job->queued = false;
 	l->queued--;
+	l->urgent -= !job->patient;
 }
 
 static size_t queue_take(lane_t *l, lane_job_t *jobs[], size_t max)
@@ -119,11 +121,35 @@ static size_t batch_max(const lane_t *l)
 	return l->spec.batch_run ? l->spec.batch_max : 1;
 }
 
+/* Somebody waits, the batch is full, or the oldest has waited for company long enough. */
+static bool is_time(const lane_t *l)
+{
+	if (l->stopping || l->urgent || l->queued >= batch_max(l)) {
+		return true;
+	}
+	return l->first && loop_mono_us(l->loop) >= l->first->queued_us + LANE_PATIENCE_MS * 1000;
+}
+
+static void more_await(lane_t *l)
+{
+	struct timespec until;
+
+	if (!l->first) {
+		pthread_cond_wait(&l->more, &l->lock);
+		return;
+	}
+	CHECK(clock_gettime(CLOCK_MONOTONIC, &until) == 0);
+	until.tv_nsec += LANE_PATIENCE_MS * 1000000;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	pthread_cond_timedwait(&l->more, &l->lock, &until);
+}
+
 static size_t wait_for_jobs(lane_t *l, lane_job_t *jobs[])
 {
 	pthread_mutex_lock(&l->lock);
-	while (!l->first && !l->stopping) {
-		pthread_cond_wait(&l->more, &l->lock);
+	while (!is_time(l)) {
+		more_await(l);
 	}
 	size_t n = l->first ? queue_take(l, jobs, batch_max(l)) : 0;
 	pthread_mutex_unlock(&l->lock);
@@ -172,6 +198,16 @@ static void threads_start(lane_t *l)
 	pthread_attr_destroy(&attr);
 }
 
+/* On the clock that nobody sets. */
+static void condition_init(pthread_cond_t *c)
+{
+	pthread_condattr_t attr;
+
+	CHECK(pthread_condattr_init(&attr) == 0 && pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) == 0);
+	CHECK(pthread_cond_init(c, &attr) == 0);
+	pthread_condattr_destroy(&attr);
+}
+
 lane_t *lane_new(loop_t *loop, const lane_spec_t *spec)
 {
 	lane_t *l = heap_new(lane_t);
@@ -183,7 +219,7 @@ lane_t *lane_new(loop_t *loop, const lane_spec_t *spec)
 	l->loop = loop;
 	l->spec = *spec;
 	CHECK(pthread_mutex_init(&l->lock, NULL) == 0);
-	CHECK(pthread_cond_init(&l->more, NULL) == 0);
+	condition_init(&l->more);
 	if (loop->world->has_threads) {
 		threads_start(l);
 	}

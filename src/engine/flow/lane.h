@@ -17,6 +17,7 @@ struct lane_job {
 	void *arg;
 	void (*done)(lane_job_t *job, err_t err); /* on the loop */
 	err_t err; /* result of run; a batch function sets it */
+	bool patient; /* nobody waits for it: it may wait for company, LANE_PATIENCE_MS at most */
 	/* the rest belongs to lane.c */
 	lane_job_t *next, *prev;
 	lane_t *lane;

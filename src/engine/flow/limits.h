@@ -16,6 +16,7 @@ enum {
 	LANE_BATCH_MAX = 256, /* jobs in one transaction: bounds what one failed commit takes along */
 	LANE_THREADS_MAX = 16,
 	LANE_QUEUE_MAX = 1 << 16,
+	LANE_PATIENCE_MS = 5, /* a patient job waits no longer for one to share a disk sync with */
 	LANE_STACK_BYTES = 8 << 20, /* policy evaluation needs 4 MiB */
 
 	LOG_LINE_BYTES_MAX = 4096, /* PIPE_BUF: one write is one line */

@@ -35,7 +35,7 @@ void admit_job_submit(admit_job_t *j, store_fn_t *run, bool essential, void (*re
 {
 	j->reply = reply;
 	j->closure = (store_closure_t){ .run = run, .self = j, .essential = essential };
-	j->job = (lane_job_t){ .arg = &j->closure, .done = job_done };
+	j->job = (lane_job_t){ .arg = &j->closure, .done = job_done, .patient = j->patient };
 	err_t e = lane_submit(j->m->deps.write, &j->job);
 	if (e != OK) {
 		reply(j, e);

@@ -27,6 +27,7 @@ struct admit {
 typedef struct {
 	lane_job_t job;
 	store_closure_t closure;
+	bool patient; /* nobody waits for its answer */
 	admit_t *m;
 	net_exchange_t *x; /* NULL: nobody waits for an answer */
 	arena_t *a;

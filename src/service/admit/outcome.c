@@ -133,6 +133,7 @@ void admit_outcome_handle(admit_t *m, net_exchange_t *x)
 		admit_job_free(j);
 		return;
 	}
+	j->patient = true; /* the call's answer is out: let it share the disk sync of the next admit */
 	admit_job_submit(j, outcome_closure, true, ok_reply);
 }
 

@@ -217,6 +217,47 @@ static void a_batch_is_what_is_there(void **state)
 	}
 }
 
+/* What nobody waits for is done together with what somebody waits for, or after a moment alone. */
+static void patient_jobs_find_company(void **state)
+{
+	batches_t b = { 0 };
+	AUTO(loop_free) loop_t *loop = loop_new();
+	AUTO(lane_free) lane_t *lane = lane_new(loop, &(lane_spec_t){ "store-write", 1, 16, batch_run, &b, 4 });
+	unsigned all = 0;
+	work_t w[4], alone = work(loop, &all, 5), many[4];
+	uint64_t began_us = loop_mono_us(loop);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(w); i++) {
+		w[i] = work(loop, &all, ARRAY_LEN(w));
+		w[i].job.patient = i < 3;
+	}
+	submit(lane, &w[0]);
+	submit(lane, &w[1]);
+	assert_true(lane_withdraw(&w[1].job));
+	submit(lane, &w[2]);
+	submit(lane, &w[1]);
+	submit(lane, &w[3]); /* urgent: takes all along, unless five milliseconds have passed on a busy machine */
+	loop_run(loop);
+	assert_int_equal(all, 4);
+	assert_true(b.n == 1 || loop_mono_us(loop) - began_us >= LANE_PATIENCE_MS * 1000);
+	alone.job.patient = true;
+	began_us = loop_mono_us(loop);
+	submit(lane, &alone);
+	loop_run(loop);
+	assert_int_equal(all, 5);
+	assert_true(loop_mono_us(loop) - began_us >= LANE_PATIENCE_MS * 1000);
+	for (size_t i = 0; i < ARRAY_LEN(many); i++) {
+		many[i] = work(loop, &all, 9);
+		many[i].job.patient = true;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(many); i++) {
+		submit(lane, &many[i]); /* a whole batch waits for nobody; nor does one that is asked to end */
+	}
+	loop_run(loop);
+	assert_int_equal(all, 9);
+}
+
 /* flows over lanes: many at once, cancelled at random moments, under TSan */
 
 typedef struct {
@@ -327,6 +368,7 @@ int main(void)
 		cmocka_unit_test(only_what_has_not_begun_can_be_withdrawn),
 		cmocka_unit_test(freeing_runs_what_is_queued),
 		cmocka_unit_test(a_batch_is_what_is_there),
+		cmocka_unit_test(patient_jobs_find_company),
 		cmocka_unit_test(many_flows_at_once),
 		cmocka_unit_test(cancel_races_with_completion),
 	};
