@@ -44,9 +44,11 @@ err_t store_source_next(store_txn_t *t, int64_t src, int64_t *out_n)
 {
 	AUTO(query_close) query_t q = { 0 };
 
-	TRY(query_open(t, "UPDATE source SET n = n + 1 WHERE src = ? RETURNING n", &q));
+	/* two statements: RETURNING would build a table of its own for the one number */
+	TRY(query_open(t, "UPDATE source SET n = n + 1 WHERE src = ?", &q));
 	query_int(&q, src);
-	return query_one_int(&q, out_n);
+	TRY(query_run_one(&q, ERR_NOT_FOUND));
+	return store_source_last(t, src, out_n);
 }
 
 err_t store_source_last(store_txn_t *t, int64_t src, int64_t *out_n)

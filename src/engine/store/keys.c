@@ -75,9 +75,13 @@ err_t store_key_state_set(store_txn_t *t, str_t kid, str_t state)
 
 err_t store_key_next_n(store_txn_t *t, str_t kid, int64_t *out_n)
 {
-	AUTO(query_close) query_t q = { 0 };
+	AUTO(query_close) query_t q = { 0 }, last = { 0 };
 
-	TRY(query_open(t, "UPDATE key SET next_n = next_n + 1 WHERE kid = ? RETURNING next_n - 1", &q));
+	/* two statements: RETURNING would build a table of its own for the one number */
+	TRY(query_open(t, "UPDATE key SET next_n = next_n + 1 WHERE kid = ?", &q));
 	query_text(&q, kid);
-	return query_one_int(&q, out_n);
+	TRY(query_run_one(&q, ERR_NOT_FOUND));
+	TRY(query_open(t, "SELECT next_n - 1 FROM key WHERE kid = ?", &last));
+	query_text(&last, kid);
+	return query_one_int(&last, out_n);
 }

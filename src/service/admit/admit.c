@@ -246,6 +246,7 @@ err_t admit_new(const admit_deps_t *deps, admit_t **out)
 	admit_t *m = heap_new(admit_t);
 
 	m->deps = *deps;
+	m->deps.docs = admit_docs_new();
 	admit_sweep_start(m);
 	admit_refusals_start(m);
 	*out = m;
@@ -259,5 +260,6 @@ void admit_free(admit_t *m)
 	}
 	loop_timer_stop(m->deps.loop, &m->sweep);
 	loop_timer_stop(m->deps.loop, &m->refusals);
+	admit_docs_free(m->deps.docs);
 	heap_free(m);
 }

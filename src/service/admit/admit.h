@@ -17,6 +17,11 @@
 
 typedef struct admit admit_t;
 
+typedef struct admit_docs admit_docs_t; /* documents of grants, parsed once */
+/* For a caller of admit_run that has no admit_t. */
+admit_docs_t *admit_docs_new(void);
+void admit_docs_free(admit_docs_t *docs); /* accepts NULL */
+
 typedef struct {
 	loop_t *loop;
 	lane_t *write; /* batch lane over store_batch_run */
@@ -27,6 +32,7 @@ typedef struct {
 	uint32_t denials_per_minute; /* of one agent recorded one by one */
 	void (*appended)(void *owner); /* after a commit with records: wakes the sequencer */
 	void *owner;
+	admit_docs_t *docs; /* admit_new makes it; the write lane's alone */
 } admit_deps_t;
 
 MUST err_t admit_new(const admit_deps_t *deps, admit_t **out);

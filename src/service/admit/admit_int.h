@@ -13,6 +13,9 @@ typedef struct {
 	uint32_t n;
 } budget_t;
 
+/* Parses, or knows by its text, the document of a grant; borrowed until the next call. The write lane's. */
+MUST err_t admit_docs_get(admit_docs_t *docs, str_t id, str_t text, const delegation_grant_t **out);
+
 struct admit {
 	admit_deps_t deps;
 	loop_timer_t sweep, refusals;

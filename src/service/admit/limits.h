@@ -5,6 +5,7 @@
 enum {
 	ADMIT_OUTCOMES_MAX = 4096, /* a second of full load while the authority restarts */
 	ADMIT_BODY_BYTES_MAX = 24 << 10, /* a record and its frame */
+	ADMIT_DOCS_MAX = 256, /* grants in use at one time, kept parsed */
 	ADMIT_RETRY_MIN_MS = 20,
 	ADMIT_RETRY_MAX_MS = 1000,
 	ADMIT_RID_BYTES = 26, /* a ULID */

@@ -55,7 +55,7 @@ static err_t fence_check(run_t *r)
 /* Step 3, what no token carries (DESIGN 8): environment, data classes and window of every grant above. */
 static err_t grant_check(run_t *r, const store_grant_t *g)
 {
-	delegation_grant_t doc;
+	const delegation_grant_t *doc;
 	delegation_place_t place = {
 		.environment = r->route->environment,
 		.data_classes = r->route->data_classes,
@@ -63,8 +63,8 @@ static err_t grant_check(run_t *r, const store_grant_t *g)
 	};
 
 	TRY(store_grant_alive(g, r->now_s));
-	TRY(delegation_grant_parse_stored(r->a, g->doc, &doc));
-	return delegation_place_permits(&doc.bounds, &place, r->now_s, NULL);
+	TRY(admit_docs_get(r->deps->docs, g->id, g->doc, &doc));
+	return delegation_place_permits(&doc->bounds, &place, r->now_s, NULL);
 }
 
 static err_t grants_check(run_t *r)

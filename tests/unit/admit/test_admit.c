@@ -38,8 +38,11 @@ static ask_t ask_of(authority_t *t, const char *rid, const char *jti)
 
 static err_t ask_run(store_txn_t *txn, void *self)
 {
+	static admit_docs_t *docs; /* one for all, as in a process */
 	ask_t *k = self;
 
+	docs = docs ? docs : admit_docs_new();
+	k->deps.docs = docs;
 	return admit_run(&k->deps, txn, k->t->a, k->t->view, &k->q, k->now_us, &k->out);
 }
 
