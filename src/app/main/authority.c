@@ -1,10 +1,8 @@
 /* authority.c: the process of identities, tokens, grants, policy and ledger: everything is made here, in
  * the order in which it depends, and wired by hand. */
-#include <errno.h>
-#include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "app/api/api.h"
@@ -17,6 +15,7 @@ enum {
 	WRITE_QUEUE_MAX = 8192,
 	WRITE_BATCH_MAX = 256, /* closures behind one disk sync: 2 ms of work */
 	READ_THREADS = 2,
+	READERS = READ_THREADS + 2, /* and lane cpu (rebuilds) and the loop (a gateway connects): none waits */
 	READ_QUEUE_MAX = 8192,
 	CPU_QUEUE_MAX = 64,
 	SEQUENCE_MS = 100, /* an index and a signed head within this time of the commit (ledger.md 9.3) */
@@ -42,6 +41,7 @@ typedef struct {
 	store_closure_t sequence_closure;
 	ledger_sequence_t sequence;
 	bool sequence_wanted, sequencing;
+	err_t sequence_result;
 	loop_timer_t stop_timer;
 	int failed; /* exit status when the loop ends */
 } authority_t;
@@ -57,13 +57,15 @@ static void sequence_done(lane_job_t *job, err_t e)
 	p->sequencing = false;
 	if (e == ERR_LEDGER_DAMAGED || e == ERR_CONFLICT) {
 		log_kv(LVL_ERROR, "ledger.sequence", kv_err("result", e));
-		p->failed = 1; /* a rotten row or a second authority: sign nothing more */
+		p->failed = EXIT_CANNOT_START; /* a rotten row or a second authority: sign nothing more */
 		loop_stop(p->loop);
 		return;
 	}
-	if (e != OK) {
-		log_kv(LVL_WARN, "ledger.sequence", kv_err("result", e));
+	if (e != OK && e != p->sequence_result) {
+		log_kv(LVL_WARN, "ledger.sequence", kv_err("result", e)); /* once, not ten times a second */
 	}
+	p->sequence_result = e;
+	p->sequence_wanted = p->sequence_wanted || e != OK; /* what waits for its index is tried again */
 	if (e == OK && p->sequence.more) {
 		sequence_begin(p);
 	}
@@ -104,6 +106,10 @@ static void instance_gone(str_t instance, void *owner)
 
 static void health_reply(net_exchange_t *x)
 {
+	if (!metrics_is_get(x)) {
+		net_reply_error(x, ERR_METHOD);
+		return;
+	}
 	net_reply_text(x, 200, STR("application/json"), STR("{\"status\":\"ok\"}"));
 }
 
@@ -200,19 +206,6 @@ err_t ledger_make(const config_t *config, vault_t *vault, store_t *store, ledger
 	return ledger_open(store, &o, out, diag);
 }
 
-/* One authority per working directory (ledger.md 9.4): the lock goes with the process. */
-static err_t lock_take(const authority_t *p, diag_t *diag)
-{
-	int fd = open(p->paths->lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0) {
-		diag_set(diag, 0, 0, "%s: %s", p->paths->lock,
-			fd >= 0 && errno == EWOULDBLOCK ? "another authority runs here" : strerror(errno));
-		return ERR_EXISTS;
-	}
-	return OK;
-}
-
 static void lanes_open(authority_t *p)
 {
 	p->write = lane_new(p->loop, &(lane_spec_t){ .name = "store-write", .threads = 1,
@@ -225,10 +218,20 @@ static void lanes_open(authority_t *p)
 
 static err_t state_open(authority_t *p, diag_t *diag)
 {
-	TRY(lock_take(p, diag));
+	const store_options_t options = { .readers = READERS };
+	int lock; /* held by the process until it ends */
+
+	umask(077);
+	TRY(folder_private(p->paths->data, diag));
+	TRY(lock_take(p->paths->lock, &lock, diag));
 	TRY(vault_open(p->paths->kek, false, &p->vault, diag));
-	TRY(store_open(str_of(p->paths->database), NULL, &p->store, diag));
-	TRY(store_read(p->store, keys_closure, p->vault));
+	TRY(store_open(str_of(p->paths->database), &options, &p->store, diag));
+	err_t e = store_read(p->store, keys_closure, p->vault);
+	if (e == ERR_CRYPTO) {
+		diag_set(diag, 0, 0, "%s does not open the keys in %s: are both of one backup?", p->paths->kek,
+			p->paths->database);
+	}
+	TRY(e);
 	return ledger_make(p->config, p->vault, p->store, &p->ledger, diag);
 }
 
@@ -272,6 +275,7 @@ static void stop_begin(void *arg)
 	net_server_stop(p->door);
 	net_server_stop(p->admin);
 	net_server_stop(p->internal);
+	admit_flush(p->admit);
 	flow_cancel_all(p->loop, ERR_CANCELLED);
 	loop_timer_start(p->loop, &p->stop_timer, STOP_GRACE_MS / 10, stop_now, p);
 }
@@ -294,14 +298,16 @@ int authority_run(const config_paths_t *paths, const config_t *config)
 	}
 	if (e != OK) {
 		complain("authority", &diag, e);
-		return 1;
+		return EXIT_CANNOT_START;
 	}
 	p->sequence_wanted = true;
 	sequence_tick(p);
 	stop_on_signal(p->loop, stop_begin, p);
 	log_kv(LVL_INFO, "authority.up", kv_c("issuer", config->issuer));
 	loop_run(p->loop);
+	lane_free(p->cpu);
+	lane_free(p->read);
 	lane_free(p->write); /* what was accepted is written */
-	store_close(p->store);
+	store_close(p->store); /* no lane reads it any more */
 	return p->failed; /* the rest goes with the process */
 }

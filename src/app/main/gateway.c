@@ -11,6 +11,7 @@
 enum {
 	CPU_QUEUE_MAX = 256,
 	POOL_MAX = 256,
+	STOP_TOLD_MS = 10, /* how often it is looked whether the last outcome was taken */
 	STOP_GRACE_MS = 5000, /* stdio servers get 2 s to read their end of file, 2 s after SIGTERM */
 };
 
@@ -23,7 +24,9 @@ typedef struct {
 	admit_client_t *admit;
 	gateway_t *gateway;
 	net_server_t *door;
-	loop_timer_t stop_timer;
+	loop_timer_t stop_timer, told_timer;
+	bool stopping;
+	int failed; /* exit status when the loop ends */
 } gate_t;
 
 static void handle(net_exchange_t *x, void *owner)
@@ -31,7 +34,9 @@ static void handle(net_exchange_t *x, void *owner)
 	gate_t *p = owner;
 	str_t path = net_path(x);
 
-	if (str_eq(path, STR("/health"))) {
+	if (str_eq(path, STR("/health")) && !metrics_is_get(x)) {
+		net_reply_error(x, ERR_METHOD);
+	} else if (str_eq(path, STR("/health"))) {
 		bool ready = feed_client_fresh(p->feed);
 		net_reply_text(x, ready ? 200 : 503, STR("application/json"),
 			ready ? STR("{\"status\":\"ok\"}") : STR("{\"status\":\"waiting for the authority\"}"));
@@ -61,11 +66,13 @@ static void grant_revoked(str_t grant, void *owner)
 	}
 }
 
+static void instance_refused(void *owner);
+
 static err_t inside_open(gate_t *p, const config_paths_t *paths, str_t instance)
 {
 	char via[400];
 	feed_client_deps_t feed = { p->loop, p->inside, p->cpu, paths->internal_socket, instance, view_changed,
-		grant_revoked, p };
+		grant_revoked, instance_refused, p };
 
 	snprintf(via, sizeof(via), "spiffe://%s/attorn/gateway/1", p->config->trust_domain);
 	admit_client_deps_t admit = { p->loop, p->inside, paths->internal_socket, instance,
@@ -102,14 +109,47 @@ static void stop_now(void *arg)
 	loop_stop(((gate_t *)arg)->loop);
 }
 
+/* Calls and tool servers are gone; what became of the calls must still reach the authority. */
+static void stop_when_told(void *arg)
+{
+	gate_t *p = arg;
+
+	if (admit_client_idle(p->admit)) {
+		loop_stop(p->loop);
+		return;
+	}
+	loop_timer_start(p->loop, &p->told_timer, STOP_TOLD_MS, stop_when_told, p);
+}
+
+/* What strangers were refused is reported last: nobody is refused any more. */
+static void stop_closed(void *arg)
+{
+	admit_client_flush(((gate_t *)arg)->admit);
+	stop_when_told(arg);
+}
+
 static void stop_begin(void *arg)
 {
 	gate_t *p = arg;
 
+	if (p->stopping) {
+		return;
+	}
+	p->stopping = true;
 	net_server_stop(p->door);
 	flow_cancel_all(p->loop, ERR_CANCELLED);
-	gateway_close(p->gateway, stop_now, p);
+	gateway_close(p->gateway, stop_closed, p);
 	loop_timer_start(p->loop, &p->stop_timer, STOP_GRACE_MS, stop_now, p);
+}
+
+/* The authority closed what this instance had open: a process with a new id takes its place. */
+static void instance_refused(void *owner)
+{
+	gate_t *p = owner;
+
+	log_kv(LVL_ERROR, "gateway.instance_closed");
+	p->failed = 1;
+	stop_begin(p);
 }
 
 int gateway_run(const config_paths_t *paths, const config_t *config)
@@ -123,10 +163,11 @@ int gateway_run(const config_paths_t *paths, const config_t *config)
 	err_t e = gate_open(p, paths, &diag);
 	if (e != OK) {
 		complain("gateway", &diag, e);
-		return 1;
+		return EXIT_CANNOT_START;
 	}
 	stop_on_signal(p->loop, stop_begin, p);
 	log_kv(LVL_INFO, "gateway.up", kv_c("url", config->gateway_url));
 	loop_run(p->loop);
-	return 0; /* everything goes with the process: it owns nothing durable */
+	lane_free(p->cpu); /* no thread is at work while the process ends */
+	return p->failed; /* the rest goes with the process: it owns nothing durable */
 }

@@ -39,11 +39,11 @@ static int start_common(const cli_start_t *args, started_t *s)
 
 	s->args = *args;
 	s->args.port = args->port ? args->port : CONFIG_PORT_DEFAULT;
-	signals_block();
+	process_guard();
 	err_t e = config_paths(s->args.dir, &s->paths, &diag);
 	if (e != OK) {
 		complain(s->args.dir, &diag, e);
-		return 4;
+		return EXIT_CANNOT_START;
 	}
 	return 0;
 }
@@ -55,7 +55,7 @@ static int config_read(started_t *s)
 
 	if (e != OK) {
 		complain(s->paths.config, &diag, e);
-		return 4;
+		return EXIT_CANNOT_START;
 	}
 	log_setup((log_level_t)(LVL_ERROR - (log_level_t)s->config.log_level), 2);
 	return 0;
@@ -72,7 +72,7 @@ static int first(started_t *s, bool *out_new)
 	}
 	if (e != OK) {
 		complain(s->paths.root, &diag, e);
-		return 4;
+		return EXIT_CANNOT_START;
 	}
 	if (*out_new) {
 		printf("made %s: configuration, keys, and the user \"%s\" whose key is keys/%s.key\n", s->paths.root,
@@ -116,12 +116,14 @@ static int run_init(const cli_start_t *args)
 static int run_process(const cli_start_t *args, int (*run)(const config_paths_t *, const config_t *))
 {
 	started_t s = { 0 };
-	int rc = start_common(args, &s);
 
+	descriptors_drop();
+	signals_block();
+	int rc = start_common(args, &s);
 	rc = rc ? rc : config_read(&s);
 	if (rc == 0 && policy_init() != OK) {
 		fprintf(stderr, "attorn: the policy engine gives wrong answers\n");
-		return 1;
+		return EXIT_CANNOT_START;
 	}
 	return rc ? rc : run(&s.paths, &s.config);
 }

@@ -8,6 +8,18 @@
 #include "service/ledger/ledger.h"
 #include "service/vault/vault.h"
 
+/* Exit status of a process that cannot start until a person changes something: `up` does not try again. */
+enum { EXIT_CANNOT_START = 4 };
+
+/* Nobody of the same uid may trace this process or read its memory, and it leaves no core. */
+void process_guard(void);
+/* Closes what the caller left open, but for 0, 1, 2. Before anything of ours is open. */
+void descriptors_drop(void);
+/* A folder that is there, is ours and keeps others out. ERR_IO, ERR_CONFIG. */
+MUST err_t folder_private(const char *path, diag_t *diag);
+/* One authority, or one first start, per directory (ledger.md 9.4). Waits a little for one that is ending.
+ * The lock goes with the descriptor. ERR_EXISTS, ERR_IO. */
+MUST err_t lock_take(const char *path, int *out_fd, diag_t *diag);
 /* Runs until SIGTERM; the exit status. */
 int up_supervise(const config_paths_t *paths, const config_t *config);
 /* True once both doors answered /health and the user was told so. */

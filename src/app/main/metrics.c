@@ -82,11 +82,20 @@ static void refused_write(buf_t *b, const tally_t *t)
 	}
 }
 
+bool metrics_is_get(const net_exchange_t *x)
+{
+	return str_eq(net_method(x), STR("GET")) || str_eq(net_method(x), STR("HEAD"));
+}
+
 void metrics_reply(net_exchange_t *x, const metrics_t *m)
 {
 	AUTO(buf_done) buf_t b;
 
 	buf_init(&b, METRICS_BYTES_MAX);
+	if (!metrics_is_get(x)) {
+		net_reply_error(x, ERR_METHOD);
+		return;
+	}
 	door_write(&b, m);
 	refused_write(&b, m->refused);
 	lanes_write(&b, m);

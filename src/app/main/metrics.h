@@ -15,5 +15,7 @@ typedef struct {
 } metrics_t;
 
 void metrics_reply(net_exchange_t *x, const metrics_t *m);
+/* GET or HEAD: all that /metrics and /health answer. */
+bool metrics_is_get(const net_exchange_t *x);
 
 #endif

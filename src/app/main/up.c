@@ -1,6 +1,7 @@
 /* up.c: `attorn up`, the supervisor. It starts authority and gateway from this very binary, starts one
- * again that dies, passes SIGTERM on and leaves when both are gone. It holds nothing and decides
- * nothing; killing it ends both children (parent-death signal). */
+ * again that dies, and ends when told: the gateway first, which has yet to tell the authority what became
+ * of its calls, then the authority. A child that cannot start until a person changes something ends it
+ * too. It holds nothing and decides nothing; killing it ends both children (parent-death signal). */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -17,7 +18,7 @@ enum {
 	RESTART_PAUSE_MIN_MS = 100, /* a child that dies at once is tried again with growing pauses */
 	RESTART_PAUSE_MAX_MS = 5000,
 	RESTART_CALM_MS = 10000, /* alive this long: the next pause starts small again */
-	STOP_GRACE_MS = 5000, /* then SIGKILL */
+	STOP_GRACE_MS = 7000, /* of each, then SIGKILL; the gateway takes 5 s at most */
 	TICK_MS = 50,
 };
 
@@ -25,6 +26,7 @@ typedef struct {
 	const char *role;
 	pid_t pid; /* 0: not running */
 	int64_t started_ms, start_at_ms;
+	int64_t kill_at_ms; /* 0: not told to end */
 	int pause_ms;
 } child_t;
 
@@ -32,8 +34,10 @@ typedef struct {
 	const char *root;
 	child_t children[2];
 	bool stopping, announced;
-	int64_t kill_at_ms;
+	int status; /* of ours */
 } up_t;
+
+enum { AUTHORITY, GATEWAY }; /* places in children */
 
 static int64_t mono_ms(void)
 {
@@ -49,6 +53,7 @@ _Noreturn static void child_exec(const up_t *u, const child_t *c, pid_t parent)
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	setpgid(0, 0); /* Ctrl-C at a terminal is for the supervisor, which knows the order */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent) {
 		_exit(1); /* the supervisor died between fork and prctl */
@@ -66,6 +71,7 @@ static void child_start(up_t *u, child_t *c)
 	}
 	c->started_ms = mono_ms();
 	c->pid = pid > 0 ? pid : 0;
+	c->kill_at_ms = 0;
 	if (pid < 0) {
 		c->start_at_ms = c->started_ms + RESTART_PAUSE_MAX_MS;
 	}
@@ -74,8 +80,13 @@ static void child_start(up_t *u, child_t *c)
 static void child_gone(up_t *u, child_t *c, int status)
 {
 	int64_t now = mono_ms();
+	bool hopeless = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_CANNOT_START;
 
-	if (!u->stopping) {
+	if (hopeless && !u->stopping) {
+		fprintf(stderr, "attorn: %s cannot run, for the reason it gave above; ending\n", c->role);
+		u->status = EXIT_CANNOT_START;
+		u->stopping = true;
+	} else if (!u->stopping) {
 		fprintf(stderr, "attorn: %s ended (%s %d), starting it again\n", c->role,
 			WIFSIGNALED(status) ? "signal" : "status",
 			WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
@@ -101,15 +112,6 @@ static void children_reap(up_t *u)
 	}
 }
 
-static void children_signal(const up_t *u, int sig)
-{
-	for (size_t i = 0; i < ARRAY_LEN(u->children); i++) {
-		if (u->children[i].pid) {
-			kill(u->children[i].pid, sig);
-		}
-	}
-}
-
 static bool children_alive(const up_t *u)
 {
 	for (size_t i = 0; i < ARRAY_LEN(u->children); i++) {
@@ -118,6 +120,17 @@ static bool children_alive(const up_t *u)
 		}
 	}
 	return false;
+}
+
+/* SIGTERM once, SIGKILL when it takes too long. */
+static void child_end(child_t *c, int64_t now)
+{
+	if (c->kill_at_ms == 0) {
+		c->kill_at_ms = now + STOP_GRACE_MS;
+		kill(c->pid, SIGTERM);
+	} else if (now >= c->kill_at_ms) {
+		kill(c->pid, SIGKILL);
+	}
 }
 
 static void children_tend(up_t *u)
@@ -130,8 +143,10 @@ static void children_tend(up_t *u)
 			child_start(u, c);
 		}
 	}
-	if (u->stopping && now >= u->kill_at_ms) {
-		children_signal(u, SIGKILL);
+	if (u->stopping && u->children[GATEWAY].pid) {
+		child_end(&u->children[GATEWAY], now);
+	} else if (u->stopping && u->children[AUTHORITY].pid) {
+		child_end(&u->children[AUTHORITY], now);
 	}
 }
 
@@ -140,13 +155,7 @@ static void signals_take(up_t *u, int fd)
 	struct signalfd_siginfo info;
 
 	while (read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-		if (info.ssi_signo == SIGCHLD) {
-			children_reap(u);
-		} else if (!u->stopping) {
-			u->stopping = true;
-			u->kill_at_ms = mono_ms() + STOP_GRACE_MS;
-			children_signal(u, SIGTERM);
-		}
+		u->stopping = u->stopping || info.ssi_signo != SIGCHLD;
 	}
 }
 
@@ -165,7 +174,8 @@ static int signals_open(void)
 
 int up_supervise(const config_paths_t *paths, const config_t *config)
 {
-	up_t u = { .root = paths->root, .children = { { .role = "authority" }, { .role = "gateway" } } };
+	up_t u = { .root = paths->root,
+		.children = { [AUTHORITY] = { .role = "authority" }, [GATEWAY] = { .role = "gateway" } } };
 	int fd = signals_open();
 
 	while (!u.stopping || children_alive(&u)) {
@@ -179,5 +189,5 @@ int up_supervise(const config_paths_t *paths, const config_t *config)
 		children_reap(&u);
 	}
 	close(fd);
-	return 0;
+	return u.status;
 }

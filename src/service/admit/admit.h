@@ -46,6 +46,8 @@ void admit_handle(admit_t *m, net_exchange_t *x);
 bool admit_budget_take(admit_t *m, str_t who, uint64_t now_s);
 /* Counts n refusals at a door; one record a minute. */
 void admit_count(admit_t *m, str_t door, err_t code, uint64_t n);
+/* Records what was counted now and not at the end of the minute: before the process ends. */
+void admit_flush(admit_t *m);
 /* What this process refused strangers since it began, for its metrics. */
 const tally_t *admit_tally(const admit_t *m);
 

@@ -50,6 +50,7 @@ typedef struct {
 		} note; /* decision, outcome */
 		struct {
 			str_t body;
+			tally_t counts; /* come back when the record fails */
 		} refusals;
 	};
 } admit_job_t;

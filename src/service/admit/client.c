@@ -10,7 +10,7 @@ typedef struct post {
 	arena_t *a;
 	net_call_t *call;
 	loop_timer_t again;
-	str_t path, body;
+	str_t path, url, body;
 	buf_t response;
 	int status;
 	uint32_t pause_ms;
@@ -86,7 +86,8 @@ static void post_data(net_call_t *call, str_t bytes, void *owner)
 static void post_done(err_t e, void *owner)
 {
 	post_t *p = owner;
-	bool later = e == OK && p->status == 503;
+	/* an outcome has nobody who could be told that it failed: whatever is wrong there, it stays with us */
+	bool later = e == OK && (p->status == 503 || (p->status >= 500 && p->give_up_us == 0));
 
 	p->call = NULL;
 	if (e == OK && buf_err(&p->response) != OK) {
@@ -110,7 +111,7 @@ static void post_send(void *arg)
 	post_t *p = arg;
 	net_request_t r = {
 		.method = STR("POST"),
-		.url = arena_cat(p->a, STR("http://authority"), p->path),
+		.url = p->url,
 		.unix_path = p->c->deps.socket,
 		.headers = NET_HEADERS({ STR("Content-Type"), STR("application/json") }),
 		.body = p->body,
@@ -133,6 +134,7 @@ static post_t *post_new(admit_client_t *c, str_t path, void (*done)(post_t *p, e
 	p->c = c;
 	p->a = arena_open();
 	p->path = path;
+	p->url = arena_cat(p->a, STR("http://authority"), path); /* once: a post may be sent for hours */
 	p->done = done;
 	p->owner = owner;
 	p->pause_ms = ADMIT_RETRY_MIN_MS;
@@ -367,6 +369,11 @@ bool admit_client_full(const admit_client_t *c)
 	return c->outcomes >= ADMIT_OUTCOMES_MAX;
 }
 
+bool admit_client_idle(const admit_client_t *c)
+{
+	return !c->posts;
+}
+
 size_t admit_client_waiting(const admit_client_t *c)
 {
 	return c->outcomes;
@@ -385,34 +392,50 @@ const tally_t *admit_client_tally(const admit_client_t *c)
 	return &c->refused_ever;
 }
 
+/* What was not taken is counted again, with what came meanwhile. */
 static void report_done(post_t *p, err_t e)
 {
-	if (e != OK) {
-		log_kv(LVL_WARN, "admit.refusals", kv_err("result", e), kv_s("body", p->body));
+	const tally_t *sent = p->owner;
+
+	if (e == OK) {
+		return;
+	}
+	log_kv(LVL_WARN, "admit.refusals", kv_err("result", e), kv_s("body", p->body));
+	for (size_t i = 0; i < sent->n; i++) {
+		tally_add(&p->c->refused, str_of(sent->rows[i].door), sent->rows[i].code, sent->rows[i].n);
 	}
 }
 
-/* Sends the counts of the door of place `first` and takes them out. */
-static void door_report(admit_client_t *c)
+/* Takes the counts of one door out of those not reported. */
+static tally_t door_take(admit_client_t *c)
+{
+	tally_t all = c->refused, door = { 0 };
+
+	c->refused.n = 0;
+	for (size_t i = 0; i < all.n; i++) {
+		tally_t *to = tally_same_door(&all, 0, i) ? &door : &c->refused;
+		to->rows[to->n++] = all.rows[i];
+	}
+	return door;
+}
+
+static void door_report(admit_client_t *c, const tally_t *door)
 {
 	post_t *p = post_new(c, STR("/internal/v1/refusals"), report_done, NULL);
-	tally_t all = c->refused;
+	tally_t *sent = arena_new(p->a, tally_t);
 	buf_t b;
 	jw_t w;
 
+	*sent = *door;
+	p->owner = sent;
 	buf_init(&b, ADMIT_BODY_BYTES_MAX);
 	jw_init(&w, &b);
 	jw_object(&w);
 	jw_kstr(&w, "instance", c->deps.instance);
-	jw_kstr(&w, "door", str_of(all.rows[0].door));
+	jw_kstr(&w, "door", str_of(door->rows[0].door));
 	jw_kobject(&w, "counts");
-	c->refused.n = 0;
-	for (size_t i = 0; i < all.n; i++) {
-		if (tally_same_door(&all, 0, i)) {
-			jw_ku64(&w, err_info(all.rows[i].code)->name, all.rows[i].n);
-		} else {
-			c->refused.rows[c->refused.n++] = all.rows[i];
-		}
+	for (size_t i = 0; i < door->n; i++) {
+		jw_ku64(&w, err_info(door->rows[i].code)->name, door->rows[i].n);
 	}
 	jw_end(&w);
 	jw_end(&w);
@@ -425,13 +448,24 @@ static void door_report(admit_client_t *c)
 	post_send(p);
 }
 
+void admit_client_flush(admit_client_t *c)
+{
+	tally_t doors[ADMIT_DOORS_MAX];
+	size_t n = 0;
+
+	for (; c->refused.n && n < ADMIT_DOORS_MAX; n++) {
+		doors[n] = door_take(c); /* all first: a report that fails at once counts again */
+	}
+	for (size_t i = 0; i < n; i++) {
+		door_report(c, &doors[i]);
+	}
+}
+
 static void report(void *arg)
 {
 	admit_client_t *c = arg;
 
-	while (c->refused.n) {
-		door_report(c);
-	}
+	admit_client_flush(c);
 	loop_timer_start(c->deps.loop, &c->report, ADMIT_REFUSALS_REPORT_MS, report, c);
 }
 

@@ -57,6 +57,10 @@ bool admit_client_full(const admit_client_t *c);
 size_t admit_client_waiting(const admit_client_t *c);
 /* Counts a refusal of somebody unauthenticated; recorded once a minute per door. */
 void admit_refused(admit_client_t *c, const char *door, err_t code);
+/* Reports now and not in some seconds what was counted: before the process ends. */
+void admit_client_flush(admit_client_t *c);
+/* No message of any kind is on its way. */
+bool admit_client_idle(const admit_client_t *c);
 /* What this process refused strangers since it began, for its metrics. */
 const tally_t *admit_client_tally(const admit_client_t *c);
 

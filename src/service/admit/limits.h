@@ -12,6 +12,7 @@ enum {
 	ADMIT_ID_BYTES_MAX = 256,
 	ADMIT_SPACE_BYTES_MAX = 512, /* an issuer URL or a thumbprint */
 	ADMIT_DOOR_BYTES_MAX = 23,
+	ADMIT_DOORS_MAX = 8, /* doors of one process; more wait for the next report */
 	ADMIT_BUDGETS_MAX = 1024, /* principals whose denials are counted apart */
 	ADMIT_POST_TIMEOUT_MS = 10000, /* one try */
 	ADMIT_REFUSALS_REPORT_MS = 5000, /* gateway to authority; the record is by the minute */

@@ -76,9 +76,15 @@ static err_t refusals_closure(store_txn_t *txn, void *self)
 
 static void refusals_reply(void *job, err_t e)
 {
-	(void)job;
-	if (e != OK) {
-		log_kv(LVL_WARN, "admit.refusals", kv_err("result", e));
+	const admit_job_t *j = job;
+	const tally_t *t = &j->refusals.counts;
+
+	if (e == OK) {
+		return;
+	}
+	log_kv(LVL_WARN, "admit.refusals", kv_err("result", e));
+	for (size_t i = 0; i < t->n; i++) {
+		tally_add(&j->m->counts, str_of(t->rows[i].door), t->rows[i].code, t->rows[i].n);
 	}
 }
 
@@ -124,11 +130,8 @@ static err_t counts_write(const admit_t *m, arena_t *a, int64_t now_s, str_t *ou
 	return e;
 }
 
-static void refusals_record(void *arg)
+void admit_flush(admit_t *m)
 {
-	admit_t *m = arg;
-
-	loop_timer_start(m->deps.loop, &m->refusals, ADMIT_REFUSALS_MS, refusals_record, m);
 	if (m->counts.n == 0) {
 		m->counts_from_s = (int64_t)loop_unix_s(m->deps.loop);
 		return;
@@ -138,9 +141,18 @@ static void refusals_record(void *arg)
 		admit_job_free(j);
 		return;
 	}
+	j->refusals.counts = m->counts;
 	m->counts.n = 0;
 	m->counts_from_s = j->now_us / 1000000;
 	admit_job_submit(j, refusals_closure, true, refusals_reply);
+}
+
+static void refusals_record(void *arg)
+{
+	admit_t *m = arg;
+
+	loop_timer_start(m->deps.loop, &m->refusals, ADMIT_REFUSALS_MS, refusals_record, m);
+	admit_flush(m);
 }
 
 void admit_refusals_start(admit_t *m)

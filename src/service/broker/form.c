@@ -82,7 +82,7 @@ err_t broker_form_read(arena_t *a, const net_exchange_t *x, broker_form_t *out)
 	str_t type, value;
 
 	ENSURE(str_eq(net_method(x), STR("POST")), ERR_METHOD);
-	TRY(net_header(x, STR("Content-Type"), &type));
+	ENSURE(net_header(x, STR("Content-Type"), &type) == OK, ERR_CONTENT_TYPE);
 	ENSURE(net_content_type_is(type, STR("application/x-www-form-urlencoded")), ERR_CONTENT_TYPE);
 	ENSURE(net_query(x).n == 0, ERR_VALUE); /* nothing of a token request travels in a URL */
 	TRY(form_parse(a, net_body(x), BROKER_FORM_PAIRS_MAX, &f));

@@ -1,11 +1,12 @@
 /* introspect.c: POST /oauth/introspect (RFC 7662) and /oauth/revoke (RFC 7009). Jobs: authenticate the
- * client as the token endpoint does, look in the store, answer. A revoked token's hash stands in `used`,
- * space "revoked", where admit and exchange see it. */
+ * client as the token endpoint does (on a reader: strangers' signatures are not verified on the one lane
+ * that writes), then spend what it showed, look in the store, answer. A revoked token's hash stands in
+ * `used`, space "revoked", where admit and exchange see it. */
 #include "service/broker/broker_int.h"
 
 typedef struct {
 	lane_job_t job;
-	store_closure_t closure; /* revoke */
+	store_closure_t closure;
 	broker_t *b;
 	net_exchange_t *x;
 	arena_t *a;
@@ -18,6 +19,7 @@ typedef struct {
 	bool has_proof;
 	broker_keys_t keys;
 	delegation_claims_t claims;
+	broker_client_t client;
 	bool is_ours, active, spent;
 } look_t;
 
@@ -30,9 +32,7 @@ static void look_free(look_t *k)
 
 static void look_fail(look_t *k, err_t e)
 {
-	if (!k->keys.n_keys) {
-		admit_count(k->b->deps.admit, STR("oauth"), e, 1);
-	}
+	admit_count(k->b->deps.admit, STR("oauth"), e, 1); /* nothing was asked for that a record would tell */
 	broker_reply_error(k->b, k->x, e);
 	look_free(k);
 }
@@ -57,7 +57,8 @@ static err_t look_parse(look_t *k)
 	form_t f;
 
 	ENSURE(str_eq(net_method(k->x), STR("POST")), ERR_METHOD);
-	TRY(net_header(k->x, STR("Content-Type"), &type));
+	ENSURE(net_header(k->x, STR("Content-Type"), &type) == OK, ERR_CONTENT_TYPE);
+	ENSURE(net_query(k->x).n == 0, ERR_VALUE); /* no token travels in a URL */
 	ENSURE(net_content_type_is(type, STR("application/x-www-form-urlencoded")), ERR_CONTENT_TYPE);
 	TRY(form_parse(k->a, net_body(k->x), BROKER_FORM_PAIRS_MAX, &f));
 	TRY(form_want(&f, STR("client_assertion_type"), BROKER_VALUE_BYTES_MAX, &type));
@@ -78,9 +79,9 @@ static void look_token(look_t *k)
 		str_eq(k->claims.client_id, k->agent->id);
 }
 
-static err_t spend_client(store_txn_t *txn, const look_t *k, const broker_client_t *client)
+static err_t spend_client(store_txn_t *txn, const look_t *k)
 {
-	TRY(store_used_insert(txn, k->agent->id, client->jti, client->jti_until_s));
+	TRY(store_used_insert(txn, k->agent->id, k->client.jti, k->client.jti_until_s));
 	return k->has_proof ? store_used_insert(txn, k->proof.jkt, k->proof.jti, k->proof.keep_until_unix_s) : OK;
 }
 
@@ -97,25 +98,39 @@ static err_t revoke_token(store_txn_t *txn, look_t *k)
 	TRY(e);
 	crypto_random(random, sizeof(random));
 	record.rid = ulid_make(k->a, k->now_us / 1000, random);
-	record.body = arena_printf(k->a, "{\"by\":\"client\",\"token\":{\"jti\":\"%.*s\"}}", STR_ARG(k->claims.jti));
+	record.body = arena_printf(k->a, "{\"by\":\"%.*s\",\"token\":{\"jti\":\"%.*s\"}}", STR_ARG(k->agent->id),
+		STR_ARG(k->claims.jti));
 	return ledger_append(k->b->deps.ledger, txn, k->a, &record, &receipt);
 }
 
-/* A token rests on its grant and on its own jti. */
+/* Who stands behind it: the user, or the owner of an agent that acts for itself. */
+static bool person_active(const look_t *k)
+{
+	str_t id = k->claims.grant.n ? k->claims.sub : k->agent->owner;
+	const snapshot_user_t *user = snapshot_user(k->view->snapshot, id);
+
+	return user && user->active;
+}
+
+/* A token rests on its grant, on a person and on its own jti. */
 static err_t look_alive(store_txn_t *txn, look_t *k)
 {
 	store_grant_t *chain;
 	size_t n;
-
 	bool revoked;
 
 	TRY(store_used_has(txn, k->b->deps.issuer, k->claims.jti, &k->spent)); /* a capability that did its call */
 	TRY(store_used_has(txn, STR("revoked"), broker_token_hash(k->a, k->token), &revoked));
-	k->active = !k->spent && !revoked;
+	k->active = !k->spent && !revoked && person_active(k);
 	if (!k->claims.grant.n || !k->active) {
 		return OK;
 	}
-	TRY(store_grant_chain(txn, k->a, k->claims.grant, &chain, &n));
+	err_t e = store_grant_chain(txn, k->a, k->claims.grant, &chain, &n);
+	if (e == ERR_NOT_FOUND) {
+		k->active = false;
+		return OK;
+	}
+	TRY(e);
 	for (size_t i = 0; i < n; i++) {
 		k->active = k->active && store_grant_alive(&chain[i], k->now_s) == OK;
 	}
@@ -125,15 +140,9 @@ static err_t look_alive(store_txn_t *txn, look_t *k)
 static err_t look_closure(store_txn_t *txn, void *self)
 {
 	look_t *k = self;
-	broker_client_t client;
 
 	k->active = k->spent = false;
-	k->keys = (broker_keys_t){ .a = k->a, .agent = k->agent->id };
-	TRY(broker_keys_closure(txn, &k->keys));
-	TRY(broker_client_check(k->b, k->a, k->assertion, k->agent, &k->keys, k->now_s, &client));
-	ENSURE(k->agent->state == SNAPSHOT_ACTIVE, ERR_AGENT_STATE);
-	TRY(spend_client(txn, k, &client));
-	look_token(k);
+	TRY(spend_client(txn, k));
 	if (!k->is_ours) {
 		return OK;
 	}
@@ -203,6 +212,33 @@ static void look_done(lane_job_t *job, err_t e)
 	look_free(k);
 }
 
+/* On a reader: who asks, and is the token one of ours. */
+static err_t look_client(void *arg)
+{
+	look_t *k = arg;
+
+	k->keys = (broker_keys_t){ .a = k->a, .agent = k->agent->id };
+	TRY(store_read(k->b->deps.store, broker_keys_closure, &k->keys));
+	TRY(broker_client_check(k->b, k->a, k->assertion, k->agent, &k->keys, k->now_s, &k->client));
+	ENSURE(k->agent->state == SNAPSHOT_ACTIVE, ERR_AGENT_STATE);
+	look_token(k);
+	return OK;
+}
+
+static void look_known(lane_job_t *job, err_t e)
+{
+	look_t *k = (look_t *)job;
+
+	if (e == OK) {
+		k->closure = (store_closure_t){ .run = look_closure, .self = k, .essential = k->is_revoke };
+		k->job = (lane_job_t){ .arg = &k->closure, .done = look_done };
+		e = lane_submit(k->b->deps.write, &k->job);
+	}
+	if (e != OK) {
+		look_fail(k, e);
+	}
+}
+
 static void look(broker_t *b, net_exchange_t *x, bool is_revoke)
 {
 	look_t *k = heap_new(look_t);
@@ -216,9 +252,8 @@ static void look(broker_t *b, net_exchange_t *x, bool is_revoke)
 	k->now_s = k->now_us / 1000000;
 	err_t e = look_parse(k);
 	if (e == OK) {
-		k->closure = (store_closure_t){ .run = look_closure, .self = k, .essential = is_revoke };
-		k->job = (lane_job_t){ .arg = &k->closure, .done = look_done };
-		e = lane_submit(b->deps.write, &k->job);
+		k->job = (lane_job_t){ .run = look_client, .arg = k, .done = look_known };
+		e = lane_submit(b->deps.read, &k->job);
 	}
 	if (e != OK) {
 		look_fail(k, e);

@@ -172,7 +172,9 @@ static void incoming_begin(feed_client_t *c, buf_t *line)
 	c->parsing = lane_submit(c->deps.lane, &in->job) == OK;
 	if (!c->parsing) {
 		incoming_free(in);
-		net_call_cancel(c->call); /* a full lane: start over, the first line is whole again */
+		if (c->call) {
+			net_call_cancel(c->call); /* a full lane: start over, the first line is whole again */
+		}
 	}
 }
 
@@ -228,6 +230,21 @@ static void line_take(feed_client_t *c)
 	buf_clear(&c->line);
 }
 
+static void stream_head(net_call_t *call, int status, net_headers_t headers, void *owner)
+{
+	feed_client_t *c = owner;
+
+	(void)headers;
+	if (status == 200) {
+		return;
+	}
+	log_kv(LVL_ERROR, "feed.refused", kv_u("status", (uint64_t)status));
+	net_call_cancel(call);
+	if (status == err_info(ERR_CLOSED)->http && c->deps.refused) {
+		c->deps.refused(c->deps.owner);
+	}
+}
+
 static void stream_data(net_call_t *call, str_t bytes, void *owner)
 {
 	feed_client_t *c = owner;
@@ -261,7 +278,7 @@ static void stream_done(err_t e, void *owner)
 	c->pause_ms = c->pause_ms * 2 < FEED_RECONNECT_MAX_MS ? c->pause_ms * 2 : FEED_RECONNECT_MAX_MS;
 }
 
-static const net_call_fns_t stream_fns = { .data = stream_data, .done = stream_done };
+static const net_call_fns_t stream_fns = { .head = stream_head, .data = stream_data, .done = stream_done };
 
 static void connect_now(void *arg)
 {

@@ -17,6 +17,9 @@ typedef struct {
 	str_t instance; /* hex, this process's start */
 	void (*changed)(void *owner); /* a new view stands; may be NULL */
 	void (*revoked)(str_t grant, void *owner); /* cut what runs under it; may be NULL */
+	/* The authority takes this instance for gone and closed its attempts: only a new process may come
+	 * back. May be NULL. */
+	void (*refused)(void *owner);
 	void *owner;
 } feed_client_deps_t;
 

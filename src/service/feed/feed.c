@@ -85,6 +85,7 @@ static void rebuild_done(lane_job_t *job, err_t e)
 	refresh_t *served = TAKE(f->in_rebuild);
 
 	f->rebuilding = false;
+	f->stale = e != OK;
 	if (e == OK) {
 		uint64_t before = f->view ? f->view->version : 0;
 		view_take(f, r);
@@ -111,8 +112,16 @@ static void rebuild_begin(feed_t *f)
 	err_t e = lane_submit(f->deps.lane, &r->job);
 	if (e != OK) {
 		f->rebuilding = false;
+		f->stale = true;
 		rebuild_free(r);
 		refreshes_complete(TAKE(f->in_rebuild), e);
+	}
+}
+
+void feed_catch_up(feed_t *f)
+{
+	if (f->stale && !f->rebuilding) {
+		rebuild_begin(f);
 	}
 }
 

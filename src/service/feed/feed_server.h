@@ -20,6 +20,7 @@ struct feed {
 	const feed_view_t *view;
 	buf_t line; /* the snapshot line of `view`, for new subscribers; holds keys */
 	bool rebuilding;
+	bool stale; /* the last rebuild failed: the store may be newer than `view`, and admit refuses all */
 	struct refresh *waiting, *in_rebuild;
 	struct subscriber *subscribers;
 	size_t n_subscribers;
@@ -31,6 +32,8 @@ struct feed {
 /* Appends the line of a snapshot. */
 void feed_snapshot_line(buf_t *out, const feed_view_t *view, str_t snapshot_text);
 void feed_publish_snapshot(feed_t *f);
+/* Builds again after a failure; nothing to do otherwise. */
+void feed_catch_up(feed_t *f);
 void feed_ping_start(feed_t *f);
 void feed_subscribers_end(feed_t *f);
 

@@ -141,6 +141,7 @@ static void ping(void *arg)
 
 	publish(f, (str_t){ line, (size_t)n });
 	instances_sweep(f);
+	feed_catch_up(f);
 	loop_timer_start(f->deps.loop, &f->ping, FEED_PING_MS, ping, f);
 }
 
