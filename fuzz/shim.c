@@ -60,7 +60,7 @@ static void check_line(arena_t *a, str_t text, str_t said)
 
 	CHECK(m.id.n <= CLI_ID_BYTES_MAX);
 	if (e != OK) {
-		check_answer(a, mcp_error_text(a, m.id, MCP_PARSE, STR("x"), STR_NULL, STR_NULL), m.id);
+		check_answer(a, mcp_error_text(a, m.id, MCP_PARSE, said, STR_NULL, STR_NULL), m.id);
 		return;
 	}
 	CHECK(m.kind && str_eq(m.line, text));
@@ -83,6 +83,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		return 0;
 	}
 	check_events(rest, (data[0] & 63) + 1u);
-	check_line(a, str_sub(rest, 0, line), str_sub(rest, line + 1, DIAG_TEXT_BYTES));
+	check_line(a, str_sub(rest, 0, line), str_sub(rest, line + 1, rest.n));
 	return 0;
 }

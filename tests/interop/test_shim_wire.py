@@ -341,6 +341,47 @@ def test_errors_on_other_statuses_come_under_the_request_s_id(far, opened, body)
     assert (seen["id"], seen["error"]["code"], seen["error"]["message"]) == (3, -32600, "bad")
 
 
+@pytest.mark.parametrize("pad", range(505, 515))
+def test_long_words_of_the_far_side_are_cut_between_characters(far, opened, pad):
+    body = json.dumps({"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "x" * pad + "\u2603\U0001f600" * 100}},
+                      ensure_ascii=False).encode()
+    far.route = lambda request: Reply(400, body) if request.body and request.json.get("id") == 3 else far.usual(request)
+    message = opened.ask({"jsonrpc": "2.0", "id": 3, "method": "tools/list"})["error"]["message"]
+    assert 505 <= len(message.encode()) <= 512 and message.startswith("x" * 505)
+
+
+@pytest.mark.parametrize("version", ["2025-11-25\r\nEvil: 1", "\u2603", "", 7, "x" * 1000])
+def test_a_strange_version_breaks_no_header(far, shim, version):
+    far.route = lambda request: answer(request, {"protocolVersion": version, "capabilities": {}}, **{"Mcp-Session-Id": "s"}) \
+        if request.body and request.json.get("method") == "initialize" else far.usual(request)
+    assert shim.ask(INITIALIZE)["result"]["protocolVersion"] == version
+    assert "result" in shim.ask({"jsonrpc": "2.0", "id": 1, "method": "ping"})
+    assert "Evil" not in far.to_route("ping")[0].headers
+
+
+@pytest.mark.parametrize("size,whole", [((10 << 20) - 60, True), ((10 << 20) + 1, False)])
+@pytest.mark.parametrize("as_stream", [False, True])
+def test_answers_up_to_ten_megabytes(far, opened, size, whole, as_stream):
+    body = b'{"jsonrpc":"2.0","id":3,"result":{"x":"' + b"x" * (size - 42) + b'"}}'
+    reply = stream(b"data: " + body + b"\n\n") if as_stream else Reply(200, body, {"Content-Type": "application/json"})
+    far.route = lambda request: reply if request.body and request.json.get("id") == 3 else far.usual(request)
+    seen = opened.ask({"jsonrpc": "2.0", "id": 3, "method": "tools/list"})
+    assert ("result" in seen) == whole and seen["id"] == 3
+    assert whole or seen["error"]["data"]["reason"] == "limit"
+    assert "result" in opened.ask({"jsonrpc": "2.0", "id": 4, "method": "ping"})
+
+
+@pytest.mark.parametrize("arguments", [{"x": "y" * (9 << 20)}, {"x": list(range(60000))}])
+def test_large_arguments(far, opened, arguments):
+    assert opened.ask(call(3, **arguments))["id"] == 3
+    assert far.to_route("tools/call")[0].json["params"]["arguments"] == arguments
+
+
+def test_arguments_with_too_many_parts_are_refused_here(far, opened):
+    seen = opened.ask(call(3, x=list(range(70000))))
+    assert seen["error"]["code"] == -32600 and far.to_route("tools/call") == []
+
+
 def test_a_cancelled_request_gets_no_answer(far, opened):
     def route(request):
         if request.body and request.json.get("id") == 3:

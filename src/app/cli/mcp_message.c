@@ -1,6 +1,8 @@
 /* mcp_message.c: JSON-RPC as far as a shim must understand it (mcp.md 1). */
 #include "app/cli/mcp_int.h"
 
+enum { TEXT_BYTES_MAX = 512 }; /* of our own words and of those we pass on; CLI_ANSWER_BYTES_MAX holds them escaped */
+
 static bool id_is_valid(const json_t *id)
 {
 	str_t lexeme = json_raw(id);
@@ -70,6 +72,17 @@ bool mcp_id_same(arena_t *a, str_t x, str_t y)
 	return json_str(nx, &sx) == OK && json_str(ny, &sy) == OK && str_eq(sx, sy);
 }
 
+/* At most max bytes, cut between two characters; empty if it is no UTF-8. */
+static str_t head_of(str_t text, size_t max)
+{
+	str_t head = str_sub(text, 0, max);
+
+	for (int i = 0; i < 3 && head.n < text.n && !str_is_utf8(head); i++) {
+		head.n--;
+	}
+	return str_is_utf8(head) ? head : STR("");
+}
+
 /* --- answers of our own ------------------------------------------------------------------------------------ */
 
 static void head_write(jw_t *w, str_t id)
@@ -99,7 +112,7 @@ str_t mcp_error_text(arena_t *a, str_t id, int code, str_t text, str_t reason, s
 	head_write(&w, id);
 	jw_kobject(&w, "error");
 	jw_ki64(&w, "code", code);
-	jw_kstr(&w, "message", text);
+	jw_kstr(&w, "message", head_of(text, TEXT_BYTES_MAX));
 	if (reason.n) {
 		jw_kobject(&w, "data");
 		jw_kstr_if(&w, "fix", fix);
@@ -121,7 +134,7 @@ static str_t tool_error_text(arena_t *a, str_t id, str_t text)
 	jw_kobject(&w, "result");
 	jw_karray(&w, "content");
 	jw_object(&w);
-	jw_kstr(&w, "text", text);
+	jw_kstr(&w, "text", head_of(text, TEXT_BYTES_MAX));
 	jw_kstr(&w, "type", STR("text"));
 	jw_end(&w);
 	jw_end(&w);
@@ -136,7 +149,7 @@ static str_t unknown_tool(arena_t *a, const mcp_message_t *m)
 {
 	const err_info_t *row = err_info(ERR_TOOL);
 
-	return mcp_error_text(a, m->id, MCP_BAD_PARAMS, arena_cat(a, STR("Unknown tool: "), str_sub(m->tool, 0, 256)),
+	return mcp_error_text(a, m->id, MCP_BAD_PARAMS, arena_cat(a, STR("Unknown tool: "), head_of(m->tool, 256)),
 		str_of(row->name), str_of("see tools/list; to use another tool, ask the user for a grant that names it"));
 }
 
@@ -157,9 +170,9 @@ static int code_of(err_t e)
 str_t mcp_refusal_text(arena_t *a, const mcp_message_t *m, err_t e, str_t said)
 {
 	const err_info_t *row = err_info(e);
-	str_t fix = str_of(row->fix), text = said.n && str_is_utf8(said) ? said : STR_NULL;
+	str_t fix = str_of(row->fix), text = head_of(said, TEXT_BYTES_MAX);
 
-	if (m->is_call && (e == ERR_DETAILS || e == ERR_TOOL) && str_is_utf8(str_sub(m->tool, 0, 256))) {
+	if (m->is_call && (e == ERR_DETAILS || e == ERR_TOOL)) {
 		return unknown_tool(a, m);
 	}
 	if (!text.n) {

@@ -37,8 +37,8 @@ static err_t message_take(send_t *s, str_t json)
 	}
 	if (s->is_initialize && s->has_result) {
 		str_t version = STR_NULL;
-		if (json_str(json_pointer(root, STR("/result/protocolVersion")), &version) == OK) {
-			s->version = arena_str(s->a, str_sub(version, 0, 64));
+		if (json_str(json_pointer(root, STR("/result/protocolVersion")), &version) == OK && str_is_visible(version)) {
+			s->version = arena_str(s->a, str_sub(version, 0, 64)); /* it becomes a header */
 		}
 		if (!s->quiet) { /* before the client hears of it and goes on */
 			mcp_session_begin(&s->m->session, s->message->line, s->session, s->version);
@@ -223,7 +223,7 @@ static err_t refusal(send_t *s, diag_t *diag)
 		json_i64(json_pointer(root, STR("/error/code")), &code) == OK && code == (int)code) {
 		s->answered = true;
 		if (s->message->kind == MCP_REQUEST && !s->quiet) {
-			mcp_out(s->m, s->call, mcp_error_text(s->a, s->message->id, (int)code, str_sub(text, 0, 512), STR_NULL, STR_NULL));
+			mcp_out(s->m, s->call, mcp_error_text(s->a, s->message->id, (int)code, text, STR_NULL, STR_NULL));
 		}
 		return OK;
 	}
@@ -263,7 +263,7 @@ void mcp_send(mcp_t *m, arena_t *a, const mcp_message_t *message, const mcp_call
 
 	if (message->kind != MCP_REQUEST) {
 		if (e != OK) {
-			mcp_note("the client's %.*s did not arrive: %s", STR_ARG(cli_safe(a, message->method)),
+			mcp_note("the client's %.*s did not arrive: %s", STR_ARG(cli_safe(a, str_sub(message->method, 0, 64))),
 				err_info(e)->text);
 		} else if (str_eq(message->method, STR("notifications/initialized"))) {
 			mcp_session_initialized(&m->session);
