@@ -161,6 +161,39 @@ static void key_place(const char *file, diag_t *said)
 	fclose(f);
 }
 
+/* True when a line of the file holds this key; out_column is where it begins. */
+static bool line_has_key(const char *line, str_t key, size_t *out_column)
+{
+	size_t indent = strspn(line, " ");
+	str_t text = str_of(line + indent);
+
+	*out_column = indent + 1;
+	return str_starts(text, key) && str_starts(str_sub(text, key.n, 1), STR(":"));
+}
+
+/* Our own checks begin with the key, "gateway.listen: ...": looks for its line, below its parent's. */
+static void value_place(const char *file, diag_t *said)
+{
+	str_t path = str_sub(str_of(said->text), 0, str_find(str_of(said->text), ':'));
+	size_t dot = str_find(path, '.'), column;
+	str_t parent = str_sub(path, 0, dot), key = dot < path.n ? str_sub(path, dot + 1, path.n) : path;
+	bool inside = dot == path.n;
+	char line[1024];
+	FILE *f = fopen(file, "re");
+
+	for (uint32_t n = 1; f && fgets(line, sizeof(line), f); n++) {
+		if (inside && line_has_key(line, key, &column)) {
+			said->line = n;
+			said->column = (uint32_t)column;
+			break;
+		}
+		inside = inside || line_has_key(line, parent, &column);
+	}
+	if (f) {
+		fclose(f);
+	}
+}
+
 /* "127.0.0.1:7480" -> host and port. Only loopback: TLS is not built yet, and plain HTTP leaves no host. */
 static err_t listen_parse(const char *text, const char *key, const char **out_host, uint16_t *out_port,
 	diag_t *diag)
@@ -284,7 +317,11 @@ err_t config_load(const char *file, config_t *out, diag_t *diag)
 		diag_set(diag, 0, 0, "%s is empty", file);
 		return ERR_CONFIG;
 	}
-	TRY(config_take(y, &c, diag)); /* y's strings live as long as the process */
+	err_t taken = config_take(y, &c, diag); /* y's strings live as long as the process */
+	if (taken != OK && diag) {
+		value_place(file, diag);
+	}
+	TRY(taken);
 	*out = c;
 	return OK;
 }

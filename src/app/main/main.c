@@ -71,7 +71,7 @@ static int first(started_t *s, bool *out_new)
 			out_new, &diag);
 	}
 	if (e != OK) {
-		complain(s->paths.root, &diag, e);
+		complain(diag.line ? s->paths.config : s->paths.root, &diag, e); /* only that file has lines */
 		return EXIT_CANNOT_START;
 	}
 	if (*out_new) {

@@ -14,6 +14,15 @@ str_t effect_name(snapshot_effect_t effect)
 	return effect_names[effect];
 }
 
+/* Says which member was meant, unless something closer to the fault did. */
+static err_t about(err_t e, diag_t *diag, const char *member, const char *wanted)
+{
+	if (e != OK && diag && !diag->text[0]) {
+		diag_set(diag, 0, 0, "%s: %s", member, wanted);
+	}
+	return e;
+}
+
 static err_t effect_parse(const json_t *node, snapshot_effect_t *out)
 {
 	str_t name;
@@ -44,8 +53,8 @@ static err_t tool_parse(const json_t *node, snapshot_tool_t *out, diag_t *diag)
 	ENSURE(out->name.n <= DELEGATION_TOOL_BYTES_MAX && str_is_visible(out->name), ERR_VALUE);
 	ENSURE(json_kind(node) == JSON_OBJECT, ERR_VALUE);
 	TRY(JSON_ONLY(node, diag, STR("scope"), STR("effect")));
-	TRY(scope_parse(node, STR("scope"), &out->scope));
-	return effect_parse(node, &out->effect);
+	TRY(about(scope_parse(node, STR("scope"), &out->scope), diag, "scope of a tool", "one scope, RESOURCE:ACTION"));
+	return about(effect_parse(node, &out->effect), diag, "effect of a tool", "readonly, mutating or irreversible");
 }
 
 static err_t tools_parse(arena_t *a, const json_t *doc, snapshot_route_t *r, diag_t *diag)
@@ -107,9 +116,9 @@ static err_t rule_parse(const json_t *node, snapshot_rule_t *out, diag_t *diag)
 	TRY(json_need_str(node, STR("method"), DELEGATION_METHOD_BYTES_MAX, &out->method));
 	TRY(delegation_method_check(out->method));
 	TRY(json_need_str(node, STR("path"), DELEGATION_TARGET_BYTES_MAX, &out->path));
-	TRY(template_check(out->path));
-	TRY(scope_parse(node, STR("scope"), &out->scope));
-	return effect_parse(node, &out->effect);
+	TRY(about(template_check(out->path), diag, "path of a rule", "a path in normal form, {x} for a segment"));
+	TRY(about(scope_parse(node, STR("scope"), &out->scope), diag, "scope of a rule", "one scope, RESOURCE:ACTION"));
+	return about(effect_parse(node, &out->effect), diag, "effect of a rule", "readonly, mutating or irreversible");
 }
 
 static err_t rules_parse(arena_t *a, const json_t *doc, snapshot_route_t *r, diag_t *diag)
@@ -268,20 +277,27 @@ static err_t kind_members_parse(arena_t *a, const json_t *doc, snapshot_route_t 
 	case SNAPSHOT_MCP_STDIO:
 		TRY(JSON_ONLY(doc, diag, OF_ALL, STR("command"), STR("cwd"), STR("env"), STR("tools"),
 			STR("default_scope")));
-		TRY(tools_parse(a, doc, r, diag));
-		return command_parse(a, doc, r);
+		TRY(about(tools_parse(a, doc, r, diag), diag, "tools", "{NAME: {scope, effect}, ...}"));
+		return about(command_parse(a, doc, r), diag, "command, cwd, env",
+			"a list of words, an absolute path, {NAME: text}");
 	case SNAPSHOT_MCP_HTTP:
 		TRY(JSON_ONLY(doc, diag, OF_ALL, STR("upstream"), STR("credential"), STR("tools"),
 			STR("default_scope")));
-		TRY(tools_parse(a, doc, r, diag));
+		TRY(about(tools_parse(a, doc, r, diag), diag, "tools", "{NAME: {scope, effect}, ...}"));
 		break;
 	case SNAPSHOT_HTTP:
 		TRY(JSON_ONLY(doc, diag, OF_ALL, STR("upstream"), STR("credential"), STR("http")));
-		TRY(rules_parse(a, doc, r, diag));
+		TRY(about(rules_parse(a, doc, r, diag), diag, "http", "[{method, path, scope, effect}, ...], each once"));
 		break;
 	}
-	TRY(upstream_parse(a, doc, r));
-	return credential_parse(doc, r, diag);
+	TRY(about(upstream_parse(a, doc, r), diag, "upstream", "https, or http on loopback; no query"));
+	return about(credential_parse(doc, r, diag), diag, "credential", "{secret, header, prefix}");
+}
+
+static err_t environment_parse(const json_t *doc, str_t *out)
+{
+	TRY(json_need_str(doc, STR("environment"), DELEGATION_NAME_BYTES_MAX, out));
+	return delegation_name_check(*out);
 }
 
 static err_t limits_parse(const json_t *doc, snapshot_route_t *r, diag_t *diag)
@@ -314,12 +330,12 @@ err_t snapshot_route_parse(arena_t *a, str_t document, snapshot_route_t *out, di
 
 	TRY(arena_dup(a, document, &copy));
 	TRY(json_parse_object(a, copy, &doc, diag));
-	TRY(kind_parse(doc, &r.kind));
-	TRY(json_need_str(doc, STR("environment"), DELEGATION_NAME_BYTES_MAX, &r.environment));
-	TRY(delegation_name_check(r.environment));
-	TRY(strings_parse(a, doc, STR("data_classes"), DELEGATION_NAMES_MAX, delegation_name_check,
-		&r.data_classes, &r.n_data_classes));
-	TRY(limits_parse(doc, &r, diag));
+	TRY(about(kind_parse(doc, &r.kind), diag, "kind", "mcp-stdio, mcp-http or http"));
+	TRY(about(environment_parse(doc, &r.environment), diag, "environment", "one name, such as prod"));
+	TRY(about(strings_parse(a, doc, STR("data_classes"), DELEGATION_NAMES_MAX, delegation_name_check,
+			  &r.data_classes, &r.n_data_classes),
+		diag, "data_classes", "a list of names"));
+	TRY(about(limits_parse(doc, &r, diag), diag, "limits", "{timeout_ms, concurrent}, within their bounds"));
 	TRY(kind_members_parse(a, doc, &r, diag));
 	*out = r;
 	return OK;
