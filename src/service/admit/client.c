@@ -83,6 +83,15 @@ static void post_data(net_call_t *call, str_t bytes, void *owner)
 	buf_add(&p->response, bytes);
 }
 
+/* The authority's disk is full: it takes nothing new (net_reply_error's form). */
+static bool is_full(post_t *p)
+{
+	const json_t *root;
+
+	return json_parse_object(p->a, buf_str(&p->response), &root, NULL) == OK &&
+		json_is_str(json_get(root, STR("error")), str_of(err_info(ERR_DISK_FULL)->name));
+}
+
 static void post_done(err_t e, void *owner)
 {
 	post_t *p = owner;
@@ -92,6 +101,10 @@ static void post_done(err_t e, void *owner)
 	p->call = NULL;
 	if (e == OK && buf_err(&p->response) != OK) {
 		e = ERR_LIMIT;
+	}
+	if (later && p->give_up_us && is_full(p)) {
+		post_end(p, ERR_DISK_FULL); /* somebody waits, and it will not be better in a moment */
+		return;
 	}
 	if (e != OK || later) {
 		post_again(p, e == OK ? ERR_UNAVAILABLE : e);

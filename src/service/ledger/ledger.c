@@ -183,19 +183,20 @@ err_t ledger_open(store_t *s, const ledger_options_t *o, ledger_t **out, diag_t 
 {
 	AUTO(ledger_close) ledger_t *l = heap_new(ledger_t);
 	open_t open = { .l = l };
-	err_t err;
+	store_closure_t raise = { .run = open_run, .self = &open, .essential = true }; /* a full disk too */
+	store_closure_t *const one[] = { &raise };
 
 	ENSURE(o->kek.n == CRYPTO_AEAD_KEY_BYTES, ERR_VALUE);
 	l->signer = o->signer;
 	TRY(copy_text(l->source, sizeof(l->source), o->source, &l->source_id));
 	TRY(copy_text(l->name, sizeof(l->name), o->signer.vkey.name, &l->signer.vkey.name));
 	TRY(secret_from(o->kek, &l->kek));
-	err = store_write(s, open_run, &open);
-	if (err == ERR_LEDGER_DAMAGED) {
+	store_batch_run(s, one, 1);
+	if (raise.err == ERR_LEDGER_DAMAGED) {
 		diag_set(diag, 0, 0, "the ledger does not verify: %s%s%s", open.report.why,
 			 open.report.bad ? ", record " : "", open.report.bad ? open.report.bad_rid : "");
 	}
-	TRY(err);
+	TRY(raise.err);
 	*out = TAKE(l);
 	return OK;
 }
