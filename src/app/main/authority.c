@@ -54,6 +54,7 @@ static void sequence_done(lane_job_t *job, err_t e)
 {
 	authority_t *p = (authority_t *)((char *)job - offsetof(authority_t, sequence_job));
 
+	POINT("authority.sequence.after_commit");
 	p->sequencing = false;
 	if (e == ERR_LEDGER_DAMAGED || e == ERR_CONFLICT) {
 		log_kv(LVL_ERROR, "ledger.sequence", kv_err("result", e));

@@ -28,6 +28,7 @@
 #include "engine/flow/log.h"
 #include "engine/flow/loop.h"
 #include "engine/flow/op.h"
+#include "engine/flow/point.h"
 
 typedef uint64_t flow_id_t; /* 0 is none */
 

@@ -160,6 +160,7 @@ static err_t admit_closure(store_txn_t *txn, void *self)
 
 	TRY(admit_run(&j->m->deps, txn, j->a, j->view, &j->admit.request, j->now_us, &j->admit.answer));
 	j->appended = true;
+	POINT("authority.admit.in_transaction");
 	return OK;
 }
 
@@ -190,6 +191,7 @@ static void admit_reply(void *job, err_t e)
 	buf_t b;
 	jw_t w;
 
+	POINT("authority.admit.after_commit");
 	if (e != OK) {
 		net_reply_error(j->x, e);
 		return;

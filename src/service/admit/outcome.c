@@ -84,6 +84,7 @@ static err_t outcome_closure(store_txn_t *txn, void *self)
 	if (!attempt.outcome.p) {
 		TRY(outcome_append(j->m, txn, j->a, &o, rid, j->now_us));
 		j->appended = true;
+		POINT("authority.outcome.in_transaction");
 		return store_attempt_close(txn, o.of, rid);
 	}
 	err_t e = store_entry_by_rid(txn, j->a, rid, &known);
@@ -100,6 +101,7 @@ static void ok_reply(void *job, err_t e)
 {
 	admit_job_t *j = job;
 
+	POINT("authority.outcome.after_commit");
 	if (e != OK) {
 		net_reply_error(j->x, e);
 		return;

@@ -143,6 +143,7 @@ static err_t exchange_record(flow_t *f)
 {
 	exchange_t *e = f->state;
 
+	POINT("authority.exchange.before_record");
 	e->write.a = f->arena;
 	return flow_wait(f, store_write_op(f->arena, e->b->deps.write, exchange_record_closure, e, false));
 }
@@ -153,6 +154,7 @@ static err_t exchange_mint(flow_t *f)
 	jose_sign_t header = { .typ = STR("at+jwt"), .kid = vault_token_kid(e->b->deps.vault) };
 
 	ENSURE(e->decision.verdict == POLICY_PERMIT && e->write.done, ERR_INTERNAL); /* on record by now */
+	POINT("authority.exchange.after_record");
 	e->b->deps.appended(e->b->deps.owner);
 	return jose_jws_sign(f->arena, vault_token_key(e->b->deps.vault), &header, e->payload, &e->token);
 }

@@ -135,6 +135,7 @@ static err_t call_admit(flow_t *f)
 	c->ask.route = arena_str(v->a, v->route->name);
 	c->ask.deadline_ms = (int64_t)((loop_unix_us(f->loop) + left_us) / 1000) + GATEWAY_OVERTIME_MS;
 	TRY(record_write(v, STR_NULL, &c->ask.record));
+	POINT("gateway.call.before_admit");
 	c->asking = admit_ask(v->a, v->g->deps.admit, &c->ask, &c->told);
 	return flow_wait(f, c->asking);
 }
@@ -145,6 +146,7 @@ static err_t call_told(flow_t *f)
 	visit_t *v = c->v;
 
 	if (c->told.admitted) {
+		POINT("gateway.call.admitted");
 		v->credential = (net_header_t){ c->told.credential_header, c->told.credential_value };
 		return flow_skip_to(f, "forward");
 	}
@@ -188,6 +190,7 @@ static err_t call_judge(flow_t *f)
 	op_t *op;
 
 	c->answered_upstream = true;
+	POINT("gateway.call.forwarded");
 	err_t e = c->up->judge(c);
 	if (e != ERR_SESSION || c->revived) {
 		TRY(e);
@@ -315,9 +318,13 @@ static bool is_recorded(const call_t *c)
 	return c->told.code == v->denied || (v->recording && op_result(v->recording) == OK);
 }
 
-/* An answer that was too much for us is upstream's fault, not the client's. */
+/* An answer that was too much for us is upstream's fault, not the client's; and when time ran out before
+ * anything was admitted, it was the authority that did not answer. */
 static err_t failure_told(const call_t *c, err_t failure)
 {
+	if (failure == ERR_TIMEOUT && c->asking && !c->told.admitted) {
+		return ERR_AUTHORITY_AWAY;
+	}
 	return c->forwarded && failure == ERR_LIMIT ? ERR_UPSTREAM : failure;
 }
 
@@ -326,6 +333,7 @@ static err_t call_answer(flow_t *f)
 	call_t *c = f->state;
 	visit_t *v = c->v;
 
+	POINT("gateway.call.before_answer");
 	if (c->withdrawn) {
 		visit_say_nothing(v);
 	} else if (v->denied != OK && !is_recorded(c)) {
