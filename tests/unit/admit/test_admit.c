@@ -97,6 +97,16 @@ static void repeats_the_answer_of_one_rid(void **state)
 	assert_int_equal(authority_entries(t, "decision"), 0);
 }
 
+static void a_refusal_brings_no_credential(void **state)
+{
+	authority_t *t = *state;
+	ask_t k = ask_of(t, RID("G"), "jti-g"), again = ask_of(t, RID("H"), "jti-g");
+
+	k.q.route = again.q.route = STR("tickets");
+	assert_true(ask(&k).admitted);
+	refused_with(again, ERR_REPLAY);
+}
+
 static void a_refusal_is_repeated_too(void **state)
 {
 	authority_t *t = *state;
@@ -247,12 +257,70 @@ static store_grant_t grant_row(authority_t *t)
 	return r.row;
 }
 
+/* --- a grant below a grant ---------------------------------------------------------------------------- */
+
+#define CHILD "01KAQW7V000000000000000002"
+
+static err_t child_run(store_txn_t *txn, void *self)
+{
+	authority_t *t = self;
+	store_grant_t above = grant_row(t);
+	delegation_grant_t parent, g;
+	store_grant_t row = { .id = STR(CHILD), .root = above.id, .parent = above.id, .depth = 1,
+		.agent = STR(AGENT_ID), .user = above.user, .iat_s = above.iat_s, .exp_s = above.exp_s,
+		.uses_max = 100, .uses_left = 100, .revoked_s = STORE_NONE };
+
+	assert_int_equal(delegation_grant_parse_stored(t->a, above.doc, &parent), OK);
+	g = parent;
+	g.id = row.id;
+	g.delegator_sub = STR(AGENT_ID);
+	g.delegator_key = row.key = jose_jkt(t->a, crypto_key_pub(t->agent_key));
+	g.has_parent = true;
+	g.parent_id = above.id;
+	delegation_grant_digest(above.doc, g.parent_digest);
+	assert_int_equal(delegation_grant_build(t->a, &g, &row.doc), OK);
+	assert_int_equal(delegation_grant_sign(t->a, t->agent_key, row.doc, &row.sig), OK);
+	return store_grant_insert(txn, &row);
+}
+
+static void a_child_spends_what_is_above_it(void **state)
+{
+	authority_t *t = *state;
+	ask_t k;
+
+	authority_write(t, child_run, t);
+	for (int i = 0; i < 3; i++) { /* the child has a hundred uses, its parent three */
+		k = ask_of(t, RID("D"), "x");
+		k.q.rid = arena_printf(t->a, "01KAQW7W0000000000000000D%d", i);
+		k.q.once_id = arena_printf(t->a, "child-%d", i);
+		k.q.grant = STR(CHILD);
+		assert_true(ask(&k).admitted);
+	}
+	assert_int_equal(grant_row(t).uses_left, 0);
+	k = ask_of(t, RID("E"), "child-4");
+	k.q.grant = STR(CHILD);
+	refused_with(k, ERR_GRANT_USES);
+}
+
+static void a_child_ends_with_what_is_above_it(void **state)
+{
+	authority_t *t = *state;
+	ask_t k;
+
+	authority_write(t, child_run, t);
+	authority_write(t, revoke_run, t); /* of the parent */
+	k = ask_of(t, RID("F"), "child-5");
+	k.q.grant = STR(CHILD);
+	refused_with(k, ERR_GRANT_REVOKED);
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, authority_open, authority_close)
 	const struct CMUnitTest tests[] = {
 		CASE(admits_once_per_jti),
 		CASE(repeats_the_answer_of_one_rid),
+		CASE(a_refusal_brings_no_credential),
 		CASE(a_refusal_is_repeated_too),
 		CASE(refuses_decisions_on_older_rules),
 		CASE(refuses_after_a_revoke),
@@ -260,6 +328,8 @@ int main(void)
 		CASE(refuses_what_is_late_or_elsewhere),
 		CASE(without_its_credential_nothing_is_admitted),
 		CASE(a_closed_call_stays_closed),
+		CASE(a_child_spends_what_is_above_it),
+		CASE(a_child_ends_with_what_is_above_it),
 		CASE(a_revoked_token_admits_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -409,6 +409,10 @@ static void bounds_narrow_in_every_dimension(void **state)
 	CHANGED(OK, "", c.n_data_classes = 0);
 	CHANGED(ERR_BOUNDS, "environments", c.environments = any);
 	CHANGED(OK, "", c.n_environments = 0);
+	CHANGED(ERR_BOUNDS, "data_classes", p.n_data_classes = 0); /* none above: none below, absent is not all */
+	p.n_data_classes = c.n_data_classes;
+	CHANGED(ERR_BOUNDS, "environments", p.n_environments = 0);
+	p.n_environments = c.n_environments;
 	CHANGED(ERR_BOUNDS, "uses", c.uses++);
 	CHANGED(ERR_BOUNDS, "uses", c.uses = 0);
 	CHANGED(ERR_BOUNDS, "depth", c.depth++);
