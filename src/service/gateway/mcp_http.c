@@ -100,8 +100,7 @@ static err_t search_event(void *owner, str_t raw, str_t data)
 	message_t m;
 	str_t text;
 
-	(void)raw;
-	if (s->found || !data.n) {
+	if (s->found || !data.n || !sse_is_message(raw)) {
 		return OK;
 	}
 	TRY(arena_dup(s->a, data, &text));
@@ -142,7 +141,8 @@ err_t mcp_http_response(arena_t *a, const net_response_t *r, str_t id, message_t
 		*out_text = s.text;
 		return OK;
 	}
-	ENSURE(r->status != 401 && r->status != 403 && r->status < 500, ERR_UPSTREAM);
+	bool is_refusal = r->status >= 400 && r->status < 500 && r->status != 401 && r->status != 403;
+	ENSURE(is_refusal || (r->status >= 200 && r->status < 300), ERR_UPSTREAM);
 	ENSURE(type_is(r->headers, STR("application/json")), ERR_UPSTREAM);
 	ENSURE(message_read(a, r->body, MESSAGE_FROM_UPSTREAM, out, NULL) == OK, ERR_UPSTREAM);
 	ENSURE(out->kind == MESSAGE_RESPONSE && message_id_eq(out->id, id), ERR_UPSTREAM);
@@ -206,6 +206,12 @@ typedef struct {
 	buf_t *out;
 } relay_t;
 
+static bool is_progress_of(const call_t *c, const message_t *m)
+{
+	return m->kind == MESSAGE_NOTIFICATION && str_eq(m->method, STR("notifications/progress"))
+		&& message_id_eq(c->v->msg.progress_token, json_raw(json_get(m->params, STR("progressToken"))));
+}
+
 /* What an upstream may say in the stream of a call: progress of it, and its response, once. Requests to the
  * client are not relayed: nobody told upstream that it may ask (G30). */
 static bool event_passes(call_t *c, const message_t *m)
@@ -215,8 +221,7 @@ static bool event_passes(call_t *c, const message_t *m)
 		call_verdict(c, message_verdict(m));
 		return true;
 	}
-	return m->kind == MESSAGE_NOTIFICATION && str_eq(m->method, STR("notifications/progress")) && !c->sse_final
-		&& !call_thins_progress(c);
+	return is_progress_of(c, m) && !c->sse_final && !call_thins_progress(c);
 }
 
 static err_t relay_event(void *owner, str_t raw, str_t data)
@@ -225,13 +230,12 @@ static err_t relay_event(void *owner, str_t raw, str_t data)
 	relay_t *r = owner;
 	message_t m;
 
-	if (data.n && (message_read(scratch, data, MESSAGE_FROM_UPSTREAM, &m, NULL) != OK
+	if (data.n && (!sse_is_message(raw) || message_read(scratch, data, MESSAGE_FROM_UPSTREAM, &m, NULL) != OK
 			|| !event_passes(r->c, &m))) {
 		log_kv(LVL_INFO, "gateway.event_dropped", kv_s("rid", r->c->v->rid));
 		return OK;
 	}
-	buf_add(r->out, raw);
-	return buf_err(r->out);
+	return sse_write(raw, data, r->out);
 }
 
 static err_t relay_filter(str_t in, bool last, buf_t *out, void *owner)

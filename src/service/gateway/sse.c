@@ -1,6 +1,9 @@
 /* sse.c: event streams, line by line (WHATWG HTML 9.2.5): CR, LF and CRLF end a line, an empty line ends
  * an event. */
+#include "pure/codec/codec.h"
 #include "service/gateway/sse.h"
+
+enum { SSE_ID_BYTES_MAX = 256 }; /* a cursor */
 
 static void reader_free(void *arg)
 {
@@ -15,13 +18,13 @@ void sse_reader_init(arena_t *a, sse_reader_t *r, size_t event_bytes_max)
 	arena_defer(a, reader_free, r->b);
 }
 
-/* The value of a data line, or false. */
-static bool data_line(str_t line, str_t *out)
+/* The value of a line of the field `name`, or false. */
+static bool field_line(str_t line, str_t name, str_t *out)
 {
-	if (!str_starts(line, STR("data"))) {
+	if (!str_starts(line, name)) {
 		return false;
 	}
-	str_t rest = str_sub(line, 4, line.n);
+	str_t rest = str_sub(line, name.n, line.n);
 	if (rest.n && rest.p[0] != ':') {
 		return false; /* a field of another name */
 	}
@@ -57,7 +60,7 @@ static err_t event_report(str_t raw, sse_event_fn *event, void *owner)
 
 	buf_init(&joined, raw.n + 1);
 	while (line_next(&rest, &line)) {
-		if (!data_line(line, &value)) {
+		if (!field_line(line, STR("data"), &value)) {
 			continue;
 		}
 		if (n++ == 0) {
@@ -113,4 +116,58 @@ err_t sse_feed(sse_reader_t *r, str_t in, sse_event_fn *event, void *owner)
 	r->scanned -= begun;
 	r->line -= begun;
 	return e;
+}
+
+static bool is_number(str_t s)
+{
+	uint64_t n;
+
+	return str_to_u64(s, UINT32_MAX, &n) == OK;
+}
+
+/* Each field means something to the reader of a stream, and nothing else in it does. */
+static bool line_is_kept(str_t line)
+{
+	str_t value;
+
+	if (field_line(line, STR("event"), &value)) {
+		return str_eq(value, STR("message"));
+	}
+	if (field_line(line, STR("retry"), &value)) {
+		return is_number(value);
+	}
+	return field_line(line, STR("id"), &value) && value.n <= SSE_ID_BYTES_MAX && str_is_visible(value);
+}
+
+bool sse_is_message(str_t raw)
+{
+	str_t rest = raw, line, name = STR("message");
+
+	while (line_next(&rest, &line)) {
+		(void)field_line(line, STR("event"), &name);
+	}
+	return !name.n || str_eq(name, STR("message"));
+}
+
+err_t sse_write(str_t raw, str_t json, buf_t *out)
+{
+	str_t rest = raw, line;
+	bool any = json.n > 0;
+
+	while (line_next(&rest, &line)) {
+		if (line_is_kept(line)) {
+			buf_add(out, line);
+			buf_byte(out, '\n');
+			any = true;
+		}
+	}
+	if (json.n) {
+		buf_add(out, STR("data: "));
+		TRY(json_line(out, json));
+		buf_byte(out, '\n');
+	}
+	if (any) {
+		buf_byte(out, '\n');
+	}
+	return buf_err(out);
 }

@@ -440,6 +440,37 @@ static void a_full_memory_refuses_and_forgets_nothing(void **state)
 	proofs_free(p);
 }
 
+/* What a reader of streams could take for more than we judged does not pass. */
+static void events_are_written_anew(void **state)
+{
+	static const char *const rows[][3] = {
+		{ "event: message\nid: 7\nretry: 10\ndata: {}\n\n", "{}", "event: message\nid: 7\nretry: 10\ndata: {}\n\n" },
+		{ "data:{}\r\r", "{}", "data: {}\n\n" },
+		{ ": comment\n\n", "", "" },
+		{ "id: 7\ndata\n\n", "", "id: 7\n\n" },
+		{ "id: 7\x0c" "data: x\n\n", "", "" },
+		{ "retry: 1x\n\n", "", "" },
+		{ "event: endpoint\ndata: {}\n\n", "{}", "data: {}\n\n" },
+		{ "\xef\xbb\xbf" "data: {}\n\n", "", "" },
+		{ "x: y\xe2\x80\xa8" "data: {}\n\n", "", "" },
+		{ "data: {\ndata: \"a\":\"\xe2\x80\xa8\"}\n\n", "{\n\"a\":\"\xe2\x80\xa8\"}", "data: { \"a\":\"\\u2028\"}\n\n" },
+	};
+	AUTO(buf_done) buf_t b;
+
+	(void)state;
+	buf_init(&b, 4096);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		buf_clear(&b);
+		assert_int_equal(sse_write(str_of(rows[i][0]), str_of(rows[i][1]), &b), OK);
+		assert_true(str_eq(buf_str(&b), str_of(rows[i][2])));
+	}
+	assert_true(sse_is_message(STR("data: {}\n\n")));
+	assert_true(sse_is_message(STR("event\ndata: {}\n\n")));
+	assert_true(sse_is_message(STR("event:message\n\n")));
+	assert_false(sse_is_message(STR("event: endpoint\n\n")));
+	assert_false(sse_is_message(STR("event: message\nevent: x\n\n")));
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -447,6 +478,7 @@ int main(void)
 		CASE(messages_are_classified),
 		CASE(what_is_no_message_is_refused),
 		CASE(members_in_another_case_are_refused),
+		CASE(events_are_written_anew),
 		CASE(parser_tricks_are_refused),
 		CASE(depth_is_bounded),
 		CASE(splices_touch_nothing_else),
