@@ -14,6 +14,7 @@ enum {
 	SNAPSHOT_ROLES_MAX = 1024,
 	SNAPSHOT_ROLES_OF_MAX = 64, /* of one agent or user */
 	SNAPSHOT_KEYS_OF_MAX = 16, /* of one agent */
+	SNAPSHOT_TOKENS_MAX = 512, /* delegated tokens in use, remembered as verified */
 	SNAPSHOT_TOKEN_KEYS_MAX = 16, /* current, next, and those that still have live tokens */
 	SNAPSHOT_POLICY_FILES_MAX = 256,
 	SNAPSHOT_POLICY_BYTES_MAX = 4 << 20, /* all files */

@@ -156,6 +156,24 @@ bool snapshot_tool(const snapshot_route_t *r, str_t tool, snapshot_tool_t *out);
  * the first that fits. NULL: it does not exist. */
 const snapshot_rule_t *snapshot_rule(const snapshot_route_t *r, str_t method, str_t path);
 
+/* ---- tokens.c: our own tokens under a snapshot's keys ---- */
+typedef struct {
+	str_t issuer, audience; /* STR_NULL: not looked at */
+	int64_t now_unix_s;
+	int32_t leeway_s;
+} snapshot_token_expect_t;
+
+/* Remembers delegated tokens that were verified; one thread's alone. */
+typedef struct snapshot_tokens snapshot_tokens_t;
+snapshot_tokens_t *snapshot_tokens_new(void);
+void snapshot_tokens_free(snapshot_tokens_t *t); /* accepts NULL */
+/* Verifies a token of ours and reads its claims, which live as long as `a`. The signature of a delegated
+ * token is checked once for its very bytes and this very snapshot, issuer, audience and time at each use.
+ * Errors of jose_jwt_verify and delegation_claims_read. */
+MUST err_t snapshot_token_verify(snapshot_tokens_t *tokens, arena_t *a, const snapshot_t *s, str_t text,
+	const snapshot_token_expect_t *x, uint8_t out_hash[CRYPTO_SHA256_BYTES], delegation_claims_t *out,
+	diag_t *diag);
+
 /* Parses and checks one route document (docs/wire.md 8; optional members may be left out), as the API
  * takes it: name, rev and url stay empty. */
 MUST err_t snapshot_route_parse(arena_t *a, str_t document, snapshot_route_t *out, diag_t *diag);

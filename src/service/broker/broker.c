@@ -119,6 +119,7 @@ err_t broker_new(const broker_deps_t *deps, broker_t **out)
 	broker_t *b = heap_new(broker_t);
 
 	b->deps = *deps;
+	b->tokens = snapshot_tokens_new();
 	b->token_url = url_below(deps->issuer, "/oauth/token");
 	b->introspect_url = url_below(deps->issuer, "/oauth/introspect");
 	b->revoke_url = url_below(deps->issuer, "/oauth/revoke");
@@ -132,6 +133,7 @@ void broker_free(broker_t *b)
 		return;
 	}
 	broker_chains_done(b);
+	snapshot_tokens_free(b->tokens);
 	heap_free((void *)(uintptr_t)b->token_url.p);
 	heap_free((void *)(uintptr_t)b->introspect_url.p);
 	heap_free((void *)(uintptr_t)b->revoke_url.p);

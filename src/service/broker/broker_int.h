@@ -19,6 +19,7 @@ typedef struct {
 struct broker {
 	broker_deps_t deps;
 	str_t token_url, introspect_url, revoke_url; /* configured, never from Host (oauth P24) */
+	snapshot_tokens_t *tokens; /* subject tokens, on the loop */
 	broker_chain_t *chains[BROKER_CHAINS_MAX]; /* by hash of the id; a collision drops the older one */
 };
 
@@ -74,7 +75,7 @@ MUST err_t broker_keys_closure(store_txn_t *txn, void *self);
 MUST err_t broker_client_check(broker_t *b, arena_t *a, str_t assertion, const snapshot_agent_t *agent,
 	const broker_keys_t *keys, int64_t now_s, broker_client_t *out);
 
-/* One of our own tokens, verified; ERR_TOKEN for everything that is wrong with it. */
+/* One of our own tokens, verified, on any thread; ERR_TOKEN for everything that is wrong with it. */
 MUST err_t broker_token_read(broker_t *b, arena_t *a, const feed_view_t *view, str_t text, int64_t now_s,
 	delegation_claims_t *out);
 

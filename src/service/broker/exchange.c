@@ -84,6 +84,17 @@ static err_t exchange_client(flow_t *f)
 	return OK;
 }
 
+static err_t subject_verify(arena_t *a, exchange_t *e)
+{
+	const snapshot_token_expect_t expect = { .issuer = e->b->deps.issuer, .now_unix_s = e->now_s,
+		.leeway_s = BROKER_LEEWAY_S };
+	uint8_t hash[CRYPTO_SHA256_BYTES];
+
+	err_t err = snapshot_token_verify(e->b->tokens, a, e->view->snapshot, e->form.subject_token, &expect, hash,
+		&e->parent, NULL);
+	return err == OK ? OK : ERR_TOKEN;
+}
+
 static err_t exchange_subject(flow_t *f)
 {
 	exchange_t *e = f->state;
@@ -98,7 +109,7 @@ static err_t exchange_subject(flow_t *f)
 		e->grant = e->form.subject_token;
 		return OK;
 	}
-	TRY(broker_token_read(e->b, f->arena, e->view, e->form.subject_token, e->now_s, &e->parent));
+	TRY(subject_verify(f->arena, e));
 	TRY(exchange_continuation_check(e));
 	e->grant = e->parent.grant;
 	return e->parent.grant.n ? OK : flow_skip_to(f, "bounds");

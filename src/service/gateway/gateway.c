@@ -172,6 +172,7 @@ err_t gateway_new(const gateway_deps_t *deps, gateway_t **out)
 		return e;
 	}
 	signal(SIGPIPE, SIG_IGN); /* a child that closed its stdin must not end us */
+	g->tokens = snapshot_tokens_new();
 	g->proofs = proofs_new(GATEWAY_PROOF_WINDOW_S + JOSE_FUTURE_S + 1, GATEWAY_PROOFS_MAX);
 	g->sessions = mcp_sessions_new();
 	*out = g;
@@ -181,6 +182,7 @@ err_t gateway_new(const gateway_deps_t *deps, gateway_t **out)
 static void gateway_free(gateway_t *g)
 {
 	proofs_free(g->proofs);
+	snapshot_tokens_free(g->tokens);
 	mcp_sessions_free(g->sessions);
 	arena_free(g->a);
 	heap_free(g);

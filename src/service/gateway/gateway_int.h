@@ -16,6 +16,7 @@ struct gateway {
 	str_t host, origin; /* of deps.url: "127.0.0.1:7481", "http://127.0.0.1:7481" */
 	str_t via; /* SPIFFE ID in records */
 	proofs_t *proofs;
+	snapshot_tokens_t *tokens;
 	call_t *calls; /* live, newest first */
 	size_t n_calls;
 	stdio_t *stdio; /* one per stdio route */

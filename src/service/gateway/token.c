@@ -34,20 +34,16 @@ static err_t unless_malformed(err_t e, err_t instead)
 static err_t token_verify(visit_t *v, str_t token)
 {
 	const gateway_deps_t *deps = &v->g->deps;
-	const jose_expect_t expect = {
-		.typ = STR("at+jwt"),
+	const snapshot_token_expect_t expect = {
 		.issuer = deps->issuer,
 		.audience = v->route->url,
-		.algs = CRYPTO_ALGS_OURS,
 		.now_unix_s = visit_now_s(v),
 		.leeway_s = GATEWAY_LEEWAY_S,
-		.jwks = &v->view->snapshot->c.token_keys,
 	};
-	jose_jwt_t jwt;
 
-	TRY(unless_malformed(jose_jwt_verify(v->a, token, &expect, &jwt, &v->why), ERR_TOKEN));
-	TRY(unless_malformed(delegation_claims_read(v->a, jwt.payload, &v->who.claims, &v->why), ERR_TOKEN));
-	crypto_sha256(token, v->who.token_hash);
+	TRY(unless_malformed(snapshot_token_verify(v->g->tokens, v->a, v->view->snapshot, token, &expect,
+				     v->who.token_hash, &v->who.claims, &v->why),
+		ERR_TOKEN));
 	return delegation_agent_id_check(v->who.claims.client_id, deps->trust_domain);
 }
 

@@ -462,9 +462,111 @@ static void full_arenas_are_refused(void **state)
 	assert_true(refused > 3 && refused < 200);
 }
 
+/* A token of an autonomous agent, signed by the snapshot's first key. */
+static str_t token_of(arena_t *a)
+{
+	static uint8_t secret[32] = { 1, 2, 3 };
+	const jose_sign_t header = { .typ = STR("at+jwt"), .kid = STR("k1") };
+	AUTO(crypto_key_free) crypto_key_t *key = NULL;
+	delegation_claims_t c = { .iss = STR("https://auth.example"), .aud = STR("https://gw.example/r/tickets"),
+		.sub = STR("spiffe://td/auto/nightly"), .sub_profile = STR("ai_agent"),
+		.client_id = STR("spiffe://td/auto/nightly"), .iat = 1000, .exp = 1300,
+		.jti = STR("AAAAAAAAAAAAAAAAAAAAAA"), .txn = STR("t1"), .scope = STR("t:c"), .jkt = STR(JKT),
+		.assurance = DELEGATION_KEY };
+	str_t payload, text;
+
+	delegation_direction_autonomous(c.iss, DELEGATION_INIT_SCHEDULE, &c.direction);
+	assert_int_equal(delegation_claims_write(a, &c, &payload), OK);
+	assert_int_equal(crypto_key_from_secret(CRYPTO_KEY_ED25519, str_bytes(secret, 32), &key), OK);
+	assert_int_equal(jose_jws_sign(a, key, &header, payload, &text), OK);
+	return text;
+}
+
+/* Whatever is remembered, the answer is the one that a first look gives. */
+static void a_remembered_token_is_checked_as_a_new_one(void **state)
+{
+	static const struct {
+		str_t issuer, audience;
+		int64_t now_s;
+		err_t err;
+	} rows[] = {
+		{ STR_INIT("https://auth.example"), STR_INIT("https://gw.example/r/tickets"), 1100, OK },
+		{ STR_INIT("https://auth.example"), STR_INIT("https://gw.example/r/tickets"), 1304, OK }, /* leeway */
+		{ { NULL, 0 }, { NULL, 0 }, 1000, OK },
+		{ STR_INIT("https://auth.example"), STR_INIT("https://gw.example/r/tickets"), 1305, ERR_EXPIRED },
+		{ STR_INIT("https://auth.example"), STR_INIT("https://gw.example/r/tickets"), 994, ERR_NOT_YET },
+		{ STR_INIT("https://auth.example"), STR_INIT("https://gw.example/r/invoices"), 1100, ERR_AUDIENCE },
+		{ STR_INIT("https://other.example"), STR_INIT("https://gw.example/r/tickets"), 1100, ERR_ISSUER },
+	};
+	AUTO(arena_free) arena_t *a = arena_open();
+	AUTO(buf_wipe) buf_t b;
+	AUTO(snapshot_unref) snapshot_t *s = NULL;
+	str_t text = token_of(a);
+	snapshot_tokens_t *warm = snapshot_tokens_new();
+	snapshot_token_expect_t x = { .now_unix_s = 1100, .leeway_s = 5 };
+	delegation_claims_t c;
+	uint8_t hash[32], expected[32];
+
+	(void)state;
+	written_text(a, &b);
+	assert_int_equal(snapshot_parse(buf_str(&b), &s, NULL), OK);
+	assert_int_equal(snapshot_token_verify(warm, a, s, text, &x, hash, &c, NULL), OK);
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		snapshot_tokens_t *cold = snapshot_tokens_new();
+
+		x = (snapshot_token_expect_t){ rows[i].issuer, rows[i].audience, rows[i].now_s, 5 };
+		assert_int_equal(snapshot_token_verify(cold, a, s, text, &x, hash, &c, NULL), rows[i].err);
+		assert_int_equal(snapshot_token_verify(warm, a, s, text, &x, hash, &c, NULL), rows[i].err);
+		snapshot_tokens_free(cold);
+	}
+	x = (snapshot_token_expect_t){ .now_unix_s = 1100, .leeway_s = 5 };
+	assert_int_equal(snapshot_token_verify(warm, a, s, text, &x, hash, &c, NULL), OK);
+	crypto_sha256(text, expected);
+	assert_memory_equal(hash, expected, 32);
+	snapshot_tokens_free(warm); /* what was handed out lives as long as the arena */
+	assert_true(str_eq(c.client_id, STR("spiffe://td/auto/nightly")) && str_eq(c.scope, STR("t:c")));
+}
+
+static void another_byte_or_another_key_is_another_token(void **state)
+{
+	AUTO(arena_free) arena_t *a = arena_open();
+	AUTO(buf_wipe) buf_t b;
+	AUTO(snapshot_unref) snapshot_t *s = NULL;
+	AUTO(snapshot_unref) snapshot_t *rotated = NULL;
+	str_t text = token_of(a), changed;
+	snapshot_tokens_t *tokens = snapshot_tokens_new();
+	snapshot_token_expect_t x = { .now_unix_s = 1100, .leeway_s = 5 };
+	snapshot_content_t content;
+	delegation_claims_t c;
+	uint8_t hash[32];
+
+	(void)state;
+	written_text(a, &b);
+	assert_int_equal(snapshot_parse(buf_str(&b), &s, NULL), OK);
+	assert_int_equal(snapshot_token_verify(tokens, a, s, text, &x, hash, &c, NULL), OK);
+	for (size_t i = 0; i < text.n; i++) {
+		AUTO(arena_free) arena_t *scratch = arena_open();
+
+		changed = arena_str(scratch, text);
+		((char *)(uintptr_t)changed.p)[i] ^= 1;
+		assert_int_not_equal(snapshot_token_verify(tokens, scratch, s, changed, &x, hash, &c, NULL), OK);
+	}
+	fill(a, &content);
+	content.token_keys.keys++; /* the key that signed is gone */
+	content.token_keys.n--;
+	buf_clear(&b);
+	assert_int_equal(snapshot_write(&content, &b), OK);
+	assert_int_equal(snapshot_parse(buf_str(&b), &rotated, NULL), OK);
+	assert_int_equal(snapshot_token_verify(tokens, a, rotated, text, &x, hash, &c, NULL), ERR_SIGNATURE);
+	assert_int_equal(snapshot_token_verify(tokens, a, s, text, &x, hash, &c, NULL), OK);
+	snapshot_tokens_free(tokens);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_remembered_token_is_checked_as_a_new_one),
+		cmocka_unit_test(another_byte_or_another_key_is_another_token),
 		cmocka_unit_test(what_is_written_is_read),
 		cmocka_unit_test(handles_are_counted),
 		cmocka_unit_test(rules_fit_by_segment),
