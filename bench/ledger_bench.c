@@ -364,12 +364,12 @@ int main(int argc, char **argv)
 {
 	arena_t *a = arena_open();
 	const char *under = argc > 1 ? argv[1] : ".";
-	uint64_t seconds = 2;
+	double seconds = argc > 2 ? strtod(argv[2], NULL) : 2;
 	char dir[512];
 	str_t fs;
 	bool durable;
 
-	if (argc > 2 && str_to_u64(str_of(argv[2]), 60, &seconds) != OK) {
+	if (!(seconds > 0 && seconds <= 60)) {
 		fprintf(stderr, "usage: ledger_bench [DIR [SECONDS]]\n");
 		return 2;
 	}
@@ -385,8 +385,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "ledger_bench: cannot write in %s\n", under);
 		return 1;
 	}
-	mode(dir, false, (double)seconds);
-	mode(dir, true, (double)seconds);
+	mode(dir, false, seconds);
+	mode(dir, true, seconds);
 	(void)rmdir(dir);
 	arena_free(a);
 	return 0;
