@@ -22,6 +22,8 @@ PLANTS = {  # name -> (file, text, words that must appear)
     "long file": ("src/service/gateway/plant.c", "\n" * 901, "size: 901"),
     "long header": ("src/service/gateway/plant.h", "\n" * 251, "size: header"),
     "nesting": ("src/service/gateway/plant.c", "void f(void)\n{\n\t\t\t\t\t\tif (x) {\n\t\t\t\t\t\t}\n}\n", "nesting:"),
+    "early way out": ("src/service/gateway/plant.c", "err_t f(void)\n{\n\tAUTO(buf_done) buf_t b;\n\n\tTRY(g());\n\tbuf_init(&b, 9);\n}\n",
+                      "cleanup: b"),
     "cycle": ("src/pure/base/plant.c", '#include "pure/codec/codec.h"\n', "cycle:"),
     "no readme": ("src/pure/extra/plant.c", "\n", "readme:"),
 }

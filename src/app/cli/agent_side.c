@@ -245,10 +245,10 @@ static err_t token_fetch(agent_t *g, arena_t *a, diag_t *diag)
 	AUTO(buf_done) buf_t form;
 	answer_t answer;
 
+	buf_init(&form, TOKEN_BYTES_MAX);
 	if (!g->placed && place_find(g) != EXIT_DONE) {
 		return ERR_AUTHORITY_AWAY;
 	}
-	buf_init(&form, TOKEN_BYTES_MAX);
 	form_add(&form, STR("resource"), g->resource);
 	form_add(&form, STR("grant_type"), g->grant.n ? token_exchange : STR("client_credentials"));
 	if (g->grant.n) {
@@ -299,8 +299,8 @@ static err_t capability(agent_t *g, arena_t *a, str_t item, str_t *out, diag_t *
 	answer_t answer;
 	str_t token;
 
-	TRY(agent_token(g, a, &token, diag));
 	buf_init(&form, TOKEN_BYTES_MAX * 2);
+	TRY(agent_token(g, a, &token, diag));
 	form_add(&form, STR("grant_type"), token_exchange);
 	form_add(&form, STR("resource"), g->resource);
 	form_add(&form, STR("subject_token"), token);
@@ -342,8 +342,8 @@ err_t agent_item_mcp(agent_t *g, arena_t *a, str_t tool, const json_t *args, str
 	delegation_call_t call;
 	jw_t w;
 
-	TRY(delegation_call_mcp(a, g->client_id, g->resource, tool, args, &call));
 	buf_init(&b, TOKEN_BYTES_MAX);
+	TRY(delegation_call_mcp(a, g->client_id, g->resource, tool, args, &call));
 	jw_init(&w, &b);
 	jw_object(&w);
 	jw_kstr(&w, "args_digest", b64url_enc(a, str_bytes(call.args_digest, sizeof(call.args_digest))));

@@ -133,8 +133,8 @@ MUST err_t jose_dpop_make(arena_t *a, const crypto_key_t *key, const jose_dpop_m
 	str_t htu;
 	jw_t w;
 
-	TRY(url_normalize_htu(a, m->htu, &htu)); /* 4.2: without query and fragment */
 	buf_init(&b, JOSE_PAYLOAD_BYTES_MAX);
+	TRY(url_normalize_htu(a, m->htu, &htu)); /* 4.2: without query and fragment */
 	jw_init(&w, &b);
 	jw_object(&w);
 	jw_kstr(&w, "jti", jose_jti(a, m->random));

@@ -97,9 +97,9 @@ MUST err_t jose_jws_sign(arena_t *a, const crypto_key_t *key, const jose_sign_t 
 	AUTO(buf_done) buf_t text;
 	uint8_t sig[CRYPTO_SIGN_BYTES_MAX];
 
-	ENSURE(payload.n <= JOSE_PAYLOAD_BYTES_MAX, ERR_LIMIT);
 	buf_init(&head, JOSE_HEADER_BYTES_MAX);
 	buf_init(&text, JOSE_TEXT_BYTES_MAX);
+	ENSURE(payload.n <= JOSE_PAYLOAD_BYTES_MAX, ERR_LIMIT);
 	TRY(header_write(key, header, &head));
 	b64url_add(&text, buf_str(&head));
 	buf_byte(&text, '.');

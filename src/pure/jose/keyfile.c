@@ -51,9 +51,9 @@ MUST err_t jose_key_write(const crypto_key_t *key, secret_t *out_json)
 
 	/* room for all of it at once: a buffer that grew would leave pieces of the secret behind */
 	buf_init(&d, 64);
+	buf_init(&b, JOSE_JWK_BYTES_MAX);
 	TRY(buf_room(&d, 64, &room));
 	b64url_add(&d, crypto_key_peek_secret(key));
-	buf_init(&b, JOSE_JWK_BYTES_MAX);
 	TRY(buf_room(&b, JOSE_JWK_BYTES_MAX, &room));
 	jw_init(&w, &b);
 	jw_object(&w);
