@@ -2,15 +2,21 @@
 import json
 
 import rfc6962_verify as stranger
+import stage
 
 TICKET = b'{"title":"two invoices do not add up","body":"see INV-0405\\nand INV-0409","priority":"high"}'
 
 
 def calls_since(world, since):
-    """Records of calls from index `since` on: (attempt, its outcome)."""
-    records = world.records(since)
-    outcomes = {record["of"]: record for record in records if record["type"] == "outcome"}
-    return [(record, outcomes[record["rid"]]) for record in records if record["type"] == "attempt"]
+    """Records of calls from index `since` on: (attempt, its outcome), when each has one: it follows the answer."""
+    def closed():
+        records = world.records(since)
+        outcomes = {record["of"]: record for record in records if record["type"] == "outcome"}
+        attempts = [record for record in records if record["type"] == "attempt"]
+        if attempts and all(attempt["rid"] in outcomes for attempt in attempts):
+            return [(attempt, outcomes[attempt["rid"]]) for attempt in attempts]
+        return None
+    return stage.until("every call has its outcome", closed)
 
 
 def one_more(before, after):
