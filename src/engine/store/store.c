@@ -24,8 +24,23 @@ static err_t paths_set(store_t *s, str_t path)
 	return OK;
 }
 
+/* A disk that is full leaves SQLite no room for the files it opens with: then the reserve is given away
+ * before, and we start in the state in which only what must be written is. */
+static bool starts_full(store_t *s)
+{
+	uint64_t room;
+
+	if (s->reserve_bytes == 0 || disk_free(s->path, &room) != OK || room >= STORE_LOW_BYTES) {
+		return false;
+	}
+	reserve_release(s);
+	return true;
+}
+
 static err_t open_all(store_t *s, unsigned readers, diag_t *diag)
 {
+	bool full = starts_full(s);
+
 	TRY(connection_open(s->path, true, &s->writer, diag));
 	TRY(connection_migrate(s->writer, diag));
 	s->writer->armed = true;
@@ -34,9 +49,8 @@ static err_t open_all(store_t *s, unsigned readers, diag_t *diag)
 		TRY(connection_open(s->path, false, &s->reader[i], diag));
 		s->n_readers++;
 	}
-	if (reserve_keep(s) != OK) {
-		/* no room for it: start in the state in which only what must be written is */
-		atomic_store(&s->full, true);
+	if (full || reserve_keep(s) != OK) {
+		atomic_store(&s->full, true); /* fullness_update takes it back when there is room for both */
 	}
 	return OK;
 }
