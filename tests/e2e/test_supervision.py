@@ -5,6 +5,7 @@ import socket
 import sqlite3
 import subprocess
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -217,3 +218,35 @@ def test_only_get_is_answered_at_health_and_metrics(up):
                 s.sendall(f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: 0\r\n\r\n".encode())
                 assert s.recv(100).startswith(b"HTTP/1.1 405 ")
     assert up.end() == 0
+
+
+def call_until_refused(agent, answered):
+    while True:
+        try:
+            answer = agent.http("tickets", "POST", "/tickets", b'{"title":"t","body":"b","priority":"low"}')
+        except Exception:  # the door is gone, or was while a token was fetched
+            return
+        if answer.status != 201:
+            return
+        answered.append(answer)
+
+
+def test_told_to_end_under_load_it_loses_nothing(furnished):
+    """Every call that reached the upstream has its outcome, and none of them is `unknown`."""
+    answered = []
+    since, before = furnished.entries(), furnished.upstream_calls().get("desk", 0)
+    threads = [threading.Thread(target=call_until_refused, args=(furnished.caller(), answered)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    time.sleep(1.5)
+    assert furnished.stop("attorn") == 0
+    for thread in threads:
+        thread.join(30)
+    furnished.up()
+    records = furnished.records(since)
+    outcomes = {r["of"]: r["status"] for r in records if r["type"] == "outcome"}
+    attempts = [r["rid"] for r in records if r["type"] == "attempt"]
+    assert len(answered) > 4
+    assert [outcomes.get(rid) for rid in attempts].count("success") >= len(answered)
+    assert {outcomes.get(rid) for rid in attempts} <= {"success", "error", "not_executed"}
+    assert furnished.upstream_calls()["desk"] - before <= len(attempts)

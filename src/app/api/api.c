@@ -276,6 +276,7 @@ static err_t call_refuse(flow_t *f)
 		return flow_done(f);
 	}
 	c->refused = why;
+	c->appended = false; /* what a failed transaction appended was undone with it */
 	return flow_wait(f, store_write_op(c->a, c->p->deps.write, api_refusal_closure, c, true));
 }
 
@@ -345,7 +346,9 @@ static void call_finish(flow_t *f, err_t result)
 	if (c->refused != OK && c->appended && c->p->deps.appended) {
 		c->p->deps.appended(c->p->deps.owner);
 	}
-	if (!c->answered) {
+	if (!c->answered && c->refused != OK && !c->appended) {
+		error_reply(c, ERR_LEDGER);
+	} else if (!c->answered) {
 		error_reply(c, result == OK ? ERR_INTERNAL : result);
 	}
 	call_free(c);

@@ -299,7 +299,7 @@ int authority_run(const config_paths_t *paths, const config_t *config)
 	}
 	if (e != OK) {
 		complain("authority", &diag, e);
-		return EXIT_CANNOT_START;
+		return e == ERR_DISK_FULL ? 1 : EXIT_CANNOT_START; /* room may come by itself */
 	}
 	p->sequence_wanted = true;
 	sequence_tick(p);

@@ -11,7 +11,8 @@
 enum {
 	CPU_QUEUE_MAX = 256,
 	POOL_MAX = 256,
-	STOP_TOLD_MS = 10, /* how often it is looked whether the last outcome was taken */
+	STOP_DRAIN_MS = 1500, /* calls under way may end by themselves */
+	STOP_TOLD_MS = 10, /* how often it is looked whether the last call ended, the last outcome was taken */
 	STOP_GRACE_MS = 5000, /* stdio servers get 2 s to read their end of file, 2 s after SIGTERM */
 };
 
@@ -26,6 +27,7 @@ typedef struct {
 	net_server_t *door;
 	loop_timer_t stop_timer, told_timer;
 	bool stopping;
+	uint64_t drain_until_us;
 	int failed; /* exit status when the loop ends */
 } gate_t;
 
@@ -128,6 +130,20 @@ static void stop_closed(void *arg)
 	stop_when_told(arg);
 }
 
+/* Calls that are under way may end by themselves: cut short, one that went out would end as `unknown`. */
+static void stop_drained(void *arg)
+{
+	gate_t *p = arg;
+
+	if (flow_count(p->loop) && loop_mono_us(p->loop) < p->drain_until_us) {
+		loop_timer_start(p->loop, &p->stop_timer, STOP_TOLD_MS, stop_drained, p);
+		return;
+	}
+	flow_cancel_all(p->loop, ERR_CANCELLED);
+	gateway_close(p->gateway, stop_closed, p);
+	loop_timer_start(p->loop, &p->stop_timer, STOP_GRACE_MS, stop_now, p);
+}
+
 static void stop_begin(void *arg)
 {
 	gate_t *p = arg;
@@ -136,10 +152,9 @@ static void stop_begin(void *arg)
 		return;
 	}
 	p->stopping = true;
+	p->drain_until_us = loop_in_ms(p->loop, STOP_DRAIN_MS);
 	net_server_stop(p->door);
-	flow_cancel_all(p->loop, ERR_CANCELLED);
-	gateway_close(p->gateway, stop_closed, p);
-	loop_timer_start(p->loop, &p->stop_timer, STOP_GRACE_MS, stop_now, p);
+	stop_drained(p);
 }
 
 /* The authority closed what this instance had open: a process with a new id takes its place. */

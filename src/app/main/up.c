@@ -18,7 +18,7 @@ enum {
 	RESTART_PAUSE_MIN_MS = 100, /* a child that dies at once is tried again with growing pauses */
 	RESTART_PAUSE_MAX_MS = 5000,
 	RESTART_CALM_MS = 10000, /* alive this long: the next pause starts small again */
-	STOP_GRACE_MS = 7000, /* of each, then SIGKILL; the gateway takes 5 s at most */
+	STOP_GRACE_MS = 7000, /* of each, then SIGKILL; the gateway takes 6.5 s at most */
 	TICK_MS = 50,
 };
 

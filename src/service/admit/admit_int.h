@@ -20,6 +20,9 @@ struct admit {
 	admit_deps_t deps;
 	loop_timer_t sweep, refusals;
 	bool sweeping;
+	int64_t clock_unix_s; /* one moment on both clocks: how far the wall clock may have come */
+	uint64_t clock_mono_us;
+	uint64_t ahead_us; /* since when it is further, 0: it is not */
 	budget_t budgets[ADMIT_BUDGETS_MAX];
 	tally_t counts; /* since the last record, of all processes */
 	tally_t counts_ever; /* of this process, since its start */
@@ -36,6 +39,7 @@ typedef struct {
 	arena_t *a;
 	const feed_view_t *view;
 	int64_t now_us;
+	int64_t purge_s; /* of a sweep */
 	bool appended; /* the closure wrote a record */
 	void (*reply)(void *job, err_t e); /* on the loop, after the commit; answers x */
 	union {

@@ -20,6 +20,7 @@ enum {
 	ADMIT_SWEEP_MAX = 256,
 	ADMIT_PURGE_MAX = 10000, /* spent ids forgotten per sweep: more than a second of full load spends */
 	ADMIT_PURGE_MARGIN_S = 60, /* clocks of agents and gateways against ours */
+	ADMIT_JUMP_BELIEVED_S = 2 * 3600, /* a wall clock that jumped ahead: no token lives longer */
 	ADMIT_REFUSALS_MS = 60000,
 	ADMIT_CODES_MAX = 96, /* different error names counted per door */
 };

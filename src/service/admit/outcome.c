@@ -228,7 +228,7 @@ static err_t sweep_closure(store_txn_t *txn, void *self)
 	size_t n;
 
 	/* what was spent is remembered until no token or proof with it could still pass (oauth P56) */
-	TRY(store_used_purge(txn, j->now_us / 1000000 - ADMIT_PURGE_MARGIN_S, ADMIT_PURGE_MAX, &removed));
+	TRY(store_used_purge(txn, j->purge_s - ADMIT_PURGE_MARGIN_S, ADMIT_PURGE_MAX, &removed));
 	TRY(store_attempt_overdue(txn, j->a, j->now_us / 1000, ADMIT_SWEEP_MAX, &list, &n));
 	return close_unknown(j, txn, list, n);
 }
@@ -243,19 +243,45 @@ static void sweep_reply(void *job, err_t e)
 	}
 }
 
+/* A wall clock that jumps ahead and comes back must not make us forget what was spent: what passed is told
+ * by the clock that never jumps, until a jump has lasted longer than anything of ours lives. */
+static int64_t purge_horizon(admit_t *m)
+{
+	uint64_t mono_us = loop_mono_us(m->deps.loop);
+	int64_t now_s = (int64_t)loop_unix_s(m->deps.loop);
+	int64_t steady_s = m->clock_unix_s + (int64_t)((mono_us - m->clock_mono_us) / 1000000);
+
+	if (now_s <= steady_s + ADMIT_PURGE_MARGIN_S) {
+		m->ahead_us = 0;
+		return now_s;
+	}
+	if (m->ahead_us == 0) {
+		m->ahead_us = mono_us;
+	}
+	if (mono_us - m->ahead_us > (uint64_t)ADMIT_JUMP_BELIEVED_S * 1000000) {
+		m->clock_unix_s = now_s;
+		m->clock_mono_us = mono_us;
+	}
+	return steady_s;
+}
+
 static void sweep(void *arg)
 {
 	admit_t *m = arg;
 
 	loop_timer_start(m->deps.loop, &m->sweep, ADMIT_SWEEP_MS, sweep, m);
 	if (!m->sweeping) {
+		admit_job_t *j = admit_job_new(m, NULL);
 		m->sweeping = true;
-		admit_job_submit(admit_job_new(m, NULL), sweep_closure, true, sweep_reply);
+		j->purge_s = purge_horizon(m);
+		admit_job_submit(j, sweep_closure, true, sweep_reply);
 	}
 }
 
 void admit_sweep_start(admit_t *m)
 {
+	m->clock_unix_s = (int64_t)loop_unix_s(m->deps.loop);
+	m->clock_mono_us = loop_mono_us(m->deps.loop);
 	loop_timer_start(m->deps.loop, &m->sweep, ADMIT_SWEEP_MS, sweep, m);
 }
 
