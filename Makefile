@@ -23,7 +23,7 @@ test: ## every test; the last line says "N passed, N failed"
 
 bench: ## the measurements of docs/benchmarks.md, on a release build
 	@tools/setup bench
-	@tools/build build-release --buildtype=release
+	@tools/build --only attorn build-release --buildtype=release
 	@$(PYTHON) bench/run.py --build build-release
 
 mutants: ## plants known bugs one by one; every one must be caught by some test
