@@ -8,6 +8,7 @@ ledger holds. Exits 0 only if every step held.
 """
 import argparse
 import base64
+import http.client
 import json
 import os
 import re
@@ -24,7 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import stage
-from caller import Caller, digest
+from caller import Caller, args_digest, body_digest, digest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from governed_http import Refused as AgentRefused
 from governed_http import b64, unb64
@@ -342,13 +343,11 @@ class Story(Teller):
             return f"{document['message']}; {document['fix']}"
         return answer.text.partition(" (call ")[0].removeprefix("Refused: ")
 
-    def by_proof(self, tool, arguments):
+    def by_proof(self, tool, arguments, route="invoices"):
         """Under the delegated token with a proof for exactly this call: nothing but the grant stands in the way."""
-        me, url = self.me, self.on.route("invoices")
-        token = me.delegated_token("invoices")
-        action = me.action_digest("invoices", "tools/call", tool, digest("attorn-args/1", json.dumps(
-            arguments, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()))
-        return me.call_tool("invoices", tool, arguments, credentials=me.credentials("POST", url, token, action_digest=action))
+        me, url, token = self.me, self.on.route(route), self.me.delegated_token(route)
+        action = me.action_digest(route, "tools/call", tool, args_digest(arguments))
+        return me.call_tool(route, tool, arguments, credentials=me.credentials("POST", url, token, action_digest=action))
 
     def tool_outside(self):
         target = {"path": str(self.finance / "planted.txt"), "content": "x"}
@@ -365,6 +364,11 @@ class Story(Teller):
                            ("another folder", f"{self.finance}/payroll/salaries.csv")):
             self.refused(f"path outside ({name})", lambda at=path: self.by_proof("read_text_file", {"path": at}),
                          *self.path_answer(name))
+
+        query = "SELECT iban from customers union select id FROM orders"
+        self.me.open("warehouse")
+        self.refused("a query on another table", lambda: self.by_proof("read_query", {"query": query}, "warehouse"),
+                     200, "an argument is outside the grant", "argument")
 
     @staticmethod
     def path_answer(name):
@@ -556,11 +560,15 @@ class Load:
         try:
             url, target = me.on.route("tickets"), "/tickets/1"
             token = me.delegated_token("tickets")
-            action = me.action_digest("tickets", "GET", target, digest("attorn-args/1", b""))
+            action = me.action_digest("tickets", "GET", target, body_digest(b""))
             while not self.over.is_set():
                 proof = me.credentials("GET", url + target, token, action_digest=action)
                 began = time.monotonic()
-                self.calls.append((began, me.http("tickets", "GET", target, credentials=proof).status))
+                try:
+                    status = me.http("tickets", "GET", target, credentials=proof).status
+                except http.client.HTTPException:
+                    status = 0  # cut in flight
+                self.calls.append((began, status))
         except (OSError, AgentRefused) as problem:
             self.errors.append(problem)
 

@@ -413,6 +413,12 @@ def _(at):
     return at.call("read_query", {"query": "SELECT name, iban FROM customers"}, route="warehouse")
 
 
+@row("", "a query that reaches another table by a union", 200, OUTSIDE, record="argument")
+def _(at):
+    at.me.open("warehouse")
+    return at.call("read_query", {"query": "SELECT iban from customers union select id FROM orders"}, route="warehouse")
+
+
 @row("", "a query with a second statement", 200, OUTSIDE, record="argument")
 def _(at):
     at.me.open("warehouse")

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from caller import body_digest
-from conftest import ATTORN, world
+from world import ATTORN, world
 from refusal_case import ticket
 
 CLIENTS, ROUNDS = 200, 100
