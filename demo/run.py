@@ -246,12 +246,14 @@ class Story(Teller):
         self.say(f"environment, traffic ({self.traffic_kb} kB), output or files, nor in attorn's log or the ledger")
 
     def run_agent(self):
-        """The agent under watch. -i keeps it alive after its last line, until its memory was searched."""
+        """The agent under watch. -i keeps it alive after its last line until its memory was searched, and its shims wait 0.4 s
+        before they exit, so that they are searched with all that they ever saw."""
         on, folder = self.on, self.agent_key.parent
         traffic = folder / "traffic"
         needles = [self.desk_key.encode(), self.grant.encode()]
         agent = subprocess.Popen(
-            ["strace", "-f", "-qq", "-e", "trace=%network,write", "-e", "signal=none", "-s", "4000000", "-o", traffic,
+            ["strace", "-f", "-qq", "-e", "trace=%network,write", "-e", "signal=none", "-e", "inject=exit_group:delay_enter=400000",
+             "-s", "4000000", "-o", traffic,
              sys.executable, "-u", "-i", stage.ROOT / "examples/agent/billing_scout.py", "--key", self.agent_key,
              "--client-id", self.client_id, "--grant", self.grant, "--issuer", on.issuer, "--gateway", on.gateway,
              "--folder", self.invoices, "--attorn", on.attorn],
@@ -264,7 +266,7 @@ class Story(Teller):
         self.search_agent(agent, needles)
         self.shims = watch.searched
         self.must(len(self.shims) == 2, f"both shims were searched while they ran (searched: {len(self.shims)})")
-        self.must(watch.found == {needles[1]}, "the shims' memory and environment hold the grant's id and not the API key")
+        self.must(watch.found == {needles[1]}, f"the shims' memory and environment hold the grant's id and not the API key; {watch}")
         agent.stdin.close()
         rest = agent.stdout.read()
         agent.wait(stage.STOP_S)

@@ -42,8 +42,8 @@ def regions(pid):
 
 
 def memory_has(pid, needles):
-    """Which of the needles the memory and environment of a live process hold; None when it was gone."""
-    found, overlap = set(), max(map(len, needles))
+    """Which of the needles the memory and environment of a live process hold; None when it was gone, wholly or half."""
+    found, overlap, seen = set(), max(map(len, needles)), 0
     try:
         environment = Path(f"/proc/{pid}/environ").read_bytes()
         found.update(needle for needle in needles if needle in environment)
@@ -55,10 +55,11 @@ def memory_has(pid, needles):
                         piece = memory.read(min(CHUNK + overlap, last - at))
                     except (OSError, OverflowError):
                         continue  # unmapped meanwhile
+                    seen += len(piece)
                     found.update(needle for needle in needles if needle in piece)
     except OSError:
         return None
-    return found
+    return found if seen else None
 
 
 class ShimWatch(threading.Thread):
@@ -79,6 +80,10 @@ class ShimWatch(threading.Thread):
                         self.searched[pid] = self.searched.get(pid, 0) + 1
                         self.found |= found
             time.sleep(0.01)
+
+    def __str__(self):
+        held = ", ".join("no" if needle not in self.found else "yes" for needle in self.needles)
+        return f"API key and grant: {held}; searched: {self.searched}"
 
     def end(self):
         self.stop.set()
