@@ -252,7 +252,7 @@ class Story(Teller):
         traffic = folder / "traffic"
         needles = [self.desk_key.encode(), self.grant.encode()]
         agent = subprocess.Popen(
-            ["strace", "-f", "-qq", "-e", "trace=%network,write", "-e", "signal=none", "-e", "inject=exit_group:delay_enter=400000",
+            ["strace", "-f", "-qq", "-e", "trace=%network,write,exit_group", "-e", "signal=none", "-e", "inject=exit_group:delay_enter=400000",
              "-s", "4000000", "-o", traffic,
              sys.executable, "-u", "-i", stage.ROOT / "examples/agent/billing_scout.py", "--key", self.agent_key,
              "--client-id", self.client_id, "--grant", self.grant, "--issuer", on.issuer, "--gateway", on.gateway,
