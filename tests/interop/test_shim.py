@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+import stage
 
 HERE = Path(__file__).resolve().parent
 DEPS = Path(os.environ.get("ATTORN_DEPS_DIR") or HERE.parents[1] / "build-deps")
@@ -135,3 +136,43 @@ def test_a_revoked_grant_ends_the_session_that_runs_under_it(client, world):
     seen = json.loads(running.communicate(timeout=60)[0])
     assert seen["next"]["is_error"] and "revoked" in seen["next"]["text"], seen
     assert len(world.http_calls()) == before + 1
+
+
+def transcript(command, env, lines):
+    """The answers to `lines` by id, in the very order of their members; one line after the other."""
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                               env={**os.environ, **env}, text=True)
+    seen = {}
+    for line in lines:
+        process.stdin.write(json.dumps(line) + "\n")
+        process.stdin.flush()
+        while "id" in line and line["id"] not in seen:
+            answer = json.loads(process.stdout.readline())
+            if "id" in answer:
+                seen[answer["id"]] = json.dumps(answer.get("result", answer.get("error")))
+    process.stdin.close()
+    process.wait(20)
+    process.stdout.close()
+    return seen
+
+
+def test_what_a_server_answers_is_what_the_client_gets(world):
+    """mcp.md W13: the same lines straight to the server and through shim and gateway, where everything is allowed."""
+    folder = world.invoices
+    calls = [("read_text_file", {"path": f"{folder}/INV-0401.json"}), ("read_text_file", {"path": f"{folder}/INV-0401.json", "head": 2}),
+             ("read_text_file", {"path": f"{folder}/none.json"}), ("list_directory", {"path": str(folder)}),
+             ("list_directory", {"path": f"{folder}/INV-0401.json"})]
+    lines = [{"jsonrpc": "2.0", "id": "init", "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}},
+        {"jsonrpc": "2.0", "method": "notifications/initialized"}, {"jsonrpc": "2.0", "id": 1, "method": "ping"}]
+    lines += [{"jsonrpc": "2.0", "id": f"call {n}", "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
+              for n, (tool, arguments) in enumerate(calls)]
+    grant = world.grant("billing-scout", [f"invoices read_text_file path=under:{folder}", f"invoices list_directory path=under:{folder}",
+                                          f"invoices read_text_file path=under:{folder} head=range:0..100"], uses=100)
+    shim = world.shim("invoices", grant)
+    through = transcript([shim["command"], *shim["args"]], shim["env"], lines)
+    straight = transcript(["node", str(stage.FILESYSTEM), str(world.dir / "finance")], {}, lines)
+    for one in straight:
+        if one != "init":  # capabilities that the gateway does not relay are left out there
+            assert through[one] == straight[one], one
+    assert json.loads(through["init"])["serverInfo"] == json.loads(straight["init"])["serverInfo"]
