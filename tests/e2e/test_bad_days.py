@@ -15,7 +15,7 @@ import urllib.parse
 
 import pytest
 import stage
-from conftest import ATTORN, ROOT, World
+from world import ATTORN, ROOT, World
 from governed_http import Refused
 from processes import child_of, resident_mib
 

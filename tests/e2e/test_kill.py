@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 import rfc6962_verify as stranger
 import stage
-from conftest import ATTORN, ROOT, World
+from world import ATTORN, ROOT, World
 from governed_http import Refused, unb64
 from processes import child_of, is_running
 
