@@ -624,6 +624,9 @@ def main():
     except (stage.Problem, stage.Refused, AgentRefused, OSError, subprocess.SubprocessError) as problem:
         print(f"\nRED at {story.name}: {type(problem).__name__}: {problem}")
         return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted; everything that was started is ended")
+        return 130
     finally:
         if not keep:
             story.on.close()

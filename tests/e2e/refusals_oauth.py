@@ -1,8 +1,10 @@
 """Refusals of the token endpoint: who asks, with which proof, for what."""
 import time
+import urllib.parse
 import uuid
 
-from refusal_case import TOKEN_TYPE, Caller, Ed25519PrivateKey, b64, compact, hashlib, hmac, row, ticket
+from caller import send
+from refusal_case import Ed25519PrivateKey, b64, compact, hashlib, hmac, row, ticket
 
 INVALID_CLIENT, INVALID_REQUEST = '"error":"invalid_client"', '"error":"invalid_request"'
 
@@ -271,6 +273,30 @@ def _(at):
     return at.token(at.capability_form(subject_token=at.capability()))
 
 
+@row("oauth:P19", "delegated token as grant", 400, INVALID_REQUEST, record="grant")
+def _(at):
+    return at.token(at.form(subject_token=at.me.delegated_token("tickets")))
+
+
+@row("oauth:P19", "grant id as subject token", 400, INVALID_REQUEST, record="token")
+def _(at):
+    return at.token(at.capability_form(subject_token=at.me.grant))
+
+
+@row("", "introspection by nobody", 401, INVALID_CLIENT, count="oauth client")
+def _(at):
+    body = urllib.parse.urlencode({"token": at.capability()}).encode()
+    form = [("Content-Type", "application/x-www-form-urlencoded")]
+    return lambda: send("POST", at.on.issuer + "/oauth/introspect", form, body)
+
+
+@row("", "revocation by nobody", 401, INVALID_CLIENT, count="oauth client")
+def _(at):
+    body = urllib.parse.urlencode({"token": at.capability()}).encode()
+    form = [("Content-Type", "application/x-www-form-urlencoded")]
+    return lambda: send("POST", at.on.issuer + "/oauth/revoke", form, body)
+
+
 @row("oauth:P2", "another agent's token as subject token", 400, INVALID_REQUEST, record="token")
 def _(at):
     return at.token(at.capability_form(subject_token=at.other.delegated_token("tickets")))
@@ -391,9 +417,7 @@ def _(at):
 
 @row("", "parameters in the URL", 400, INVALID_REQUEST, count="oauth value")
 def _(at):
-    from caller import send
     form, proof = at.form(), at.proof()
-    import urllib.parse
     return lambda: send("POST", at.on.issuer + "/oauth/token?scope=tickets:create",
                         [("Content-Type", "application/x-www-form-urlencoded"), ("DPoP", proof)], urllib.parse.urlencode(form).encode())
 
@@ -405,7 +429,6 @@ def _(at):
 
 @row("", "GET", 405, INVALID_REQUEST, count="oauth method")
 def _(at):
-    from caller import send
     return lambda: send("GET", at.on.issuer + "/oauth/token")
 
 

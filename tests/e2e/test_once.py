@@ -1,9 +1,12 @@
 """What may happen once happens once: 200 clients at once, 100 rounds; the upstream's own log counts."""
+import os
 import subprocess
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+import stage
 from caller import body_digest
 from world import ATTORN, world
 from refusal_case import ticket
@@ -50,17 +53,17 @@ def request(world, body, credentials):
     return "\r\n".join(head).encode() + b"\r\n\r\n" + body
 
 
-def check_rounds(world, since, refusal):
+def check_rounds(world, since, refusal, rounds=ROUNDS):
     """Of the records since then: one attempt per round, every other call refused for the one reason."""
     records = world.records(since)
     codes = Counter(r["code"] for r in records if r["type"] == "decision")
-    assert sum(1 for r in records if r["type"] == "attempt") == ROUNDS
-    assert codes == {refusal: ROUNDS * (CLIENTS - 1)}
+    assert sum(1 for r in records if r["type"] == "attempt") == rounds
+    assert codes == {refusal: rounds * (CLIENTS - 1)}
 
 
-def test_one_capability(desk):
-    me, volley, since, url = desk.caller(), Volley(desk.port + 1), desk.entries(), desk.route("tickets") + "/tickets"
-    for number in range(ROUNDS):
+def fire_capabilities(desk, volley, rounds):
+    me, since, url = desk.caller(), desk.entries(), desk.route("tickets") + "/tickets"
+    for number in range(rounds):
         body, seen = ticket(f"round {number}"), len(desk.desk_lines())
         token = me.capability_of("tickets", me.http_item("tickets", "POST", "/tickets", body))
         # every client with a proof of its own: nothing but the token is used twice
@@ -68,7 +71,24 @@ def test_one_capability(desk):
         assert answers == {201: 1, 401: CLIENTS - 1}
         assert len(desk.desk_lines()) == seen + 1
     volley.close()
-    check_rounds(desk, since, "replay")
+    check_rounds(desk, since, "replay", rounds)
+
+
+def test_one_capability(desk):
+    fire_capabilities(desk, Volley(desk.port + 1), ROUNDS)
+
+
+def sockets_of(process):
+    return sum(1 for fd in Path(f"/proc/{process.pid}/fd").iterdir() if os.readlink(fd).startswith("socket:"))
+
+
+def test_one_capability_at_two_gateways(desk):
+    """P55: a second gateway listens on the same port, the kernel spreads the clients over both."""
+    second = desk.start("second", [ATTORN, "gateway", "--dir", desk.work])
+    stage.until("the second gateway has its view", lambda: desk.cli("status")["gateways"] == 2)
+    idle, volley = sockets_of(second), Volley(desk.port + 1)
+    stage.until("both have clients", lambda: CLIENTS // 4 < sockets_of(second) - idle < CLIENTS * 3 // 4)
+    fire_capabilities(desk, volley, 10)
 
 
 def test_the_last_use_of_a_grant(desk):
