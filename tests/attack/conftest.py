@@ -84,7 +84,7 @@ class Arena(fixtures.World):
                     if not more:
                         return got
                     got += more
-                    sock.settimeout(0.5)
+                    sock.settimeout(0.2)
             except (TimeoutError, ConnectionResetError):
                 return got
 
