@@ -10,7 +10,7 @@ import time
 import caller
 import pytest
 import stage
-from caller import Caller, compact, send
+from caller import compact
 
 SAY = ["python say message=matches:'.*'"]
 
@@ -88,6 +88,68 @@ def test_a_person_who_loses_a_role_lends_it_no_longer(arena, lent):
     finally:
         arena.cli("user", "roles", "alice", "--role", "billing", "--role", "attackers")
     assert said(say(lent()))
+
+
+SECRETS = ["a\r\nX-Admin: 1", "a\nb", "a\rb", "a\0b", "\x01", "\x7f", " ", "\u2028", "x" * 100_000]
+
+
+@pytest.mark.parametrize("value", SECRETS)
+def test_no_secret_becomes_a_header_of_its_own(arena, mallory, value):
+    """Refused when it is put; or the call fails and nothing goes out; never a second header line."""
+    before = len(arena.recorded("raw"))
+    try:
+        arena.secret("raw-key", value)
+        answer = mallory.http("raw", "POST", "/things", b'{"note":"a"}')
+        assert answer.status >= 400 or b"X-Admin" not in arena.recorded("raw")[-1], answer
+    except (stage.Refused, stage.Problem):
+        pass
+    finally:
+        arena.secret("raw-key", "sk-raw-0123456789")
+    for raw in arena.recorded("raw")[before:]:
+        head = raw.partition(b"\r\n\r\n")[0].lower()
+        assert b"x-admin" not in head and b"\0" not in head and head.count(b"x-api-key:") <= 1
+
+
+BASE = {"kind": "http", "environment": "test", "data_classes": ["none"], "http": [{"method": "POST", "path": "/things", "scope": "raw:use", "effect": "mutating"}]}
+ROUTES = {
+    "host": {"credential": {"secret": "raw-key", "header": "Host", "prefix": ""}}, "length": {"credential": {"secret": "raw-key", "header": "Content-Length", "prefix": ""}},
+    "framing": {"credential": {"secret": "raw-key", "header": "Transfer-Encoding", "prefix": ""}}, "two lines": {"credential": {"secret": "raw-key", "header": "X-Key", "prefix": "a\r\nX-Admin: "}},
+    "name": {"credential": {"secret": "raw-key", "header": "X-Key\r\nX-Admin", "prefix": ""}}, "no name": {"credential": {"secret": "raw-key", "header": "", "prefix": ""}},
+    "userinfo": {"upstream": "http://u:p@127.0.0.1:9"}, "fragment": {"upstream": "http://127.0.0.1:9/#x"}, "file": {"upstream": "file:///etc"}, "dots": {"upstream": "http://127.0.0.1:9/a/../b"},
+    "query": {"upstream": "http://127.0.0.1:9/?x="}, "blank": {"upstream": "http://127.0.0.1 :9/"}, "template": {"http": [{"method": "POST", "path": "/{a}{b}", "scope": "raw:use", "effect": "mutating"}]},
+    "lower": {"http": [{"method": "post", "path": "/x", "scope": "raw:use", "effect": "mutating"}]},
+    "climb": {"http": [{"method": "POST", "path": "/../x", "scope": "raw:use", "effect": "mutating"}]}, "unknown": {"admin": True}, "no effect": {"http": [{"method": "POST", "path": "/x", "scope": "raw:use"}]},
+    "argv": {"kind": "mcp-stdio", "command": ["a\0b"], "tools": {}}, "env": {"kind": "mcp-stdio", "command": ["/bin/true"], "env": {"A=B": "c"}, "tools": {}},
+    "no command": {"kind": "mcp-stdio", "command": [], "tools": {}},
+}
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_no_route_that_means_two_things_is_taken(arena, name):
+    document = {**BASE, "upstream": "http://127.0.0.1:9", **ROUTES[name]}
+    if document["kind"] == "mcp-stdio":
+        document.pop("http"), document.pop("upstream")
+    with pytest.raises((stage.Refused, stage.Problem)):
+        arena.put_route("doubtful", document)
+
+
+@pytest.mark.parametrize("rule", [
+    "python say", "python * message=matches:'.*'", "* say message=matches:'.*'", "python say message=matches:'('", "python say message=matches:'^a$'",
+    "python say message=matches:'(a+)+b\\1'", "invoices read_text_file path=under:relative/..", "invoices read_text_file path=under:/srv/../etc",
+    "invoices read_text_file path=under:/srv/%2e%2e", "raw POST /things/../admin note=matches:'.*'", "raw CONNECT / note=matches:'.*'",
+    "raw POST //things note=matches:'.*'", "nowhere say message=matches:'.*'",
+])
+def test_no_grant_that_means_two_things_is_signed_or_lends_more(arena, lent, rule):
+    try:
+        agent = lent([rule])
+    except (stage.Refused, stage.Problem):
+        return
+    answer = None
+    try:
+        answer = say(agent)
+    except Exception as refused:
+        assert "Refused" in type(refused).__name__ or "Problem" in type(refused).__name__, refused
+    assert answer is None or not said(answer), rule
 
 
 # --- another agent, another session -----------------------------------------------------------------------------------------------
@@ -316,21 +378,15 @@ def pids_of(arena):
 def test_without_the_authority_nothing_passes(arena, lent):
     agent = lent()
     agent.open("python")
-    proofs = [agent.proofed("python", "tools/call", "say", caller.args_digest({"message": "a"})) for _ in range(4)]
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "say", "arguments": {"message": "a"}}}
+    proof = agent.proofed("python", "tools/call", "say", caller.args_digest({"message": "a"}))
     authority, before = pids_of(arena)["authority"], len(arena.stdio_calls("python"))
     os.kill(authority, signal.SIGSTOP)
     try:
-        for proof in proofs[:2]:
-            try:
-                answer = say(agent, credentials=proof)
-            except (TimeoutError, OSError):
-                continue
-            assert not said(answer)
-        time.sleep(max(0, 0.5))
+        with pytest.raises(TimeoutError):  # neither yes nor no: it waits for the authority's word, and nothing goes out
+            agent.post("python", message, proof, agent.sessions["python"], timeout=3)
         assert len(arena.stdio_calls("python")) == before
     finally:
         os.kill(authority, signal.SIGCONT)
     stage.until("the doors are open again", lambda: stage.is_healthy(arena.gateway) and stage.is_healthy(arena.issuer))
     stage.until("calls pass again", lambda: said(say(agent)), 15, 0.2)
-    assert send("GET", arena.gateway + "/health").status == 200
-    assert Caller is not None

@@ -204,6 +204,7 @@ static err_t upstream_parse(arena_t *a, const json_t *doc, snapshot_route_t *r)
 	TRY(json_need_str(doc, STR("upstream"), DELEGATION_URL_BYTES_MAX, &r->upstream));
 	ENSURE(url_parse(a, r->upstream, 0, &u) == OK, ERR_VALUE);
 	ENSURE(url_is_secure(&u) && u.query.p == NULL, ERR_VALUE);
+	ENSURE(u.path.n == 0 || delegation_target_check(u.path) == OK, ERR_VALUE); /* one spelling, no ".." */
 	return OK;
 }
 
