@@ -146,6 +146,25 @@ void ground_verify(ground_t *g)
 	}
 }
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/lsan_interface.h>
+void ground_doomed_begin(void)
+{
+	__lsan_disable();
+}
+void ground_doomed_end(void)
+{
+	__lsan_enable();
+}
+#else
+void ground_doomed_begin(void)
+{
+}
+void ground_doomed_end(void)
+{
+}
+#endif
+
 /* --- rules and revokes ------------------------------------------------------------------------------- */
 
 static err_t append(const ground_t *g, store_txn_t *txn, arena_t *a, ledger_type_t type, str_t body, int64_t now_us)

@@ -30,6 +30,10 @@ str_t ground_grant(ground_t *g, str_t agent, int64_t uses, int64_t now_s);
 MUST err_t ground_narrow(ground_t *g, store_txn_t *txn, int64_t now_us);
 MUST err_t ground_revoke(ground_t *g, store_txn_t *txn, str_t grant, int64_t now_us);
 
+/* Around a process that will crash: it gives no memory back, and the leak checker must not mind. */
+void ground_doomed_begin(void);
+void ground_doomed_end(void);
+
 /* Number of the newest record. */
 int64_t ground_mark(ground_t *g);
 /* Records after the mark in commit order; `kind` NULL: of every type. */

@@ -597,8 +597,10 @@ static void crashed_at_every_event(void **state)
 	assert_true(events > CALLS * 3);
 	for (uint64_t i = 1; i <= events; i++) {
 		plan.sim.crash_at = i;
+		ground_doomed_begin();
 		w = world_open(g, &plan);
 		assert_false(sim_run_ms(w->sim, 900));
+		ground_doomed_end();
 		w->crashed = true;
 		check(w, i, false);
 		world_stop(w);

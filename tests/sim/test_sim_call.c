@@ -453,12 +453,11 @@ static void on_revoke(void *arg)
 	loop_timer_start(sim_loop(world->sim), &world->revoke_news, sim_draw(world->sim, 10), on_revoke_news, NULL);
 }
 
-static void world_start(world_t *w, uint64_t seed)
+static void world_start(world_t *w, const sim_plan_t *plan)
 {
-	sim_plan_t plan = { .seed = seed, .fail_percent = (unsigned)(seed % 4) * 4,
-		.cancel_percent = seed % 5 == 4 ? 3 : 0 };
+	uint64_t seed = plan->seed;
 
-	*w = (world_t){ .sim = sim_new(&plan), .uses = 6 };
+	*w = (world_t){ .sim = sim_new(plan), .uses = 6 };
 	world = w;
 	w->g.deps.loop = sim_loop(w->sim);
 	w->g.sessions = sessions;
@@ -501,29 +500,43 @@ static void fate_check(const fate_t *f)
 	}
 }
 
+/* Runs until nothing is left to happen, and looks at every call. */
+static void run_whole(world_t *w, const sim_plan_t *plan)
+{
+	world_start(w, plan);
+	assert_true(sim_run(w->sim));
+	for (size_t i = 0; i < CALLS; i++) {
+		fate_check(&w->fates[i]);
+	}
+	if (w->violations) {
+		fprintf(stderr, "# seed %llu, failing operation %llu, cancelled at event %llu\n",
+			(unsigned long long)plan->seed, (unsigned long long)plan->fail_nth,
+			(unsigned long long)plan->cancel_at);
+	}
+	assert_int_equal(w->violations, 0);
+	assert_null(w->g.calls);
+	assert_int_equal(w->g.n_calls, 0);
+}
+
+static void world_free(world_t *w)
+{
+	lane_free(w->cpu);
+	sim_free(w->sim);
+}
+
 static void seeds_hold(void **state)
 {
 	unsigned admitted = 0, denials = 0, executed = 0, calls = 0;
 
 	for (uint64_t seed = seed_first; seed < seed_first + seed_count; seed++) {
 		world_t w;
-		world_start(&w, seed);
-		assert_true(sim_run(w.sim));
-		for (size_t i = 0; i < CALLS; i++) {
-			fate_check(&w.fates[i]);
-		}
-		if (w.violations) {
-			fprintf(stderr, "# seed %llu\n", (unsigned long long)seed);
-		}
-		assert_int_equal(w.violations, 0);
-		assert_null(w.g.calls);
-		assert_int_equal(w.g.n_calls, 0);
+		run_whole(&w, &(sim_plan_t){ .seed = seed, .fail_percent = (unsigned)(seed % 4) * 4,
+			.cancel_percent = seed % 5 == 4 ? 3 : 0 });
 		admitted += w.admitted;
 		denials += w.denials;
 		executed += w.executed;
 		calls += CALLS;
-		lane_free(w.cpu);
-		sim_free(w.sim);
+		world_free(&w);
 	}
 	fprintf(stderr, "# %u calls: %u admitted, %u reached an upstream, %u denials of ours on record\n", calls,
 		admitted, executed, denials);
@@ -531,6 +544,38 @@ static void seeds_hold(void **state)
 		assert_true(admitted * 100 >= calls * 30);
 		assert_true(denials * 100 >= calls * 10);
 		assert_true(executed < admitted);
+	}
+}
+
+/* Each in turn does not begin, or acts and is not heard of. */
+static void each_operation_fails_once(void **state)
+{
+	world_t w;
+
+	for (uint64_t seed = 1; seed <= 4; seed++) {
+		run_whole(&w, &(sim_plan_t){ .seed = seed });
+		uint64_t n = sim_ops(w.sim);
+		world_free(&w);
+		assert_true(n > CALLS);
+		for (uint64_t i = 1; i <= 2 * n; i++) {
+			run_whole(&w, &(sim_plan_t){ .seed = seed, .fail_nth = 1 + (i - 1) % n, .fail_answer = i > n });
+			world_free(&w);
+		}
+	}
+}
+
+static void cancelled_at_every_event(void **state)
+{
+	world_t w;
+
+	for (uint64_t seed = 1; seed <= 4; seed++) {
+		run_whole(&w, &(sim_plan_t){ .seed = seed });
+		uint64_t n = sim_events(w.sim);
+		world_free(&w);
+		for (uint64_t i = 1; i <= n; i++) {
+			run_whole(&w, &(sim_plan_t){ .seed = seed, .cancel_at = i });
+			world_free(&w);
+		}
 	}
 }
 
@@ -594,7 +639,8 @@ static int views_free(void **state)
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(seeds_hold) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(seeds_hold), cmocka_unit_test(each_operation_fails_once),
+		cmocka_unit_test(cancelled_at_every_event) };
 
 	sim_seeds(argc, argv, SEEDS, &seed_first, &seed_count);
 	log_setup(LVL_ERROR, 2);

@@ -197,9 +197,11 @@ static void crashed_at_every_event(void **state)
 	measure(g, 23, &ops, &events);
 	for (uint64_t i = 1; i <= events; i++) {
 		world_plan_t plan = { .sim = { .seed = 23, .crash_at = i }, .quiet = true };
-		world_t *w = world_open(g, &plan);
 
+		ground_doomed_begin();
+		world_t *w = world_open(g, &plan);
 		assert_false(world_run(w));
+		ground_doomed_end();
 		check(w, i);
 		size_t recorded = world_records(w).tokens;
 		world_stop(w);
