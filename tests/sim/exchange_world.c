@@ -85,7 +85,11 @@ static paper_t *assertion_new(const ask_t *k)
 	world_t *w = k->w;
 	jose_assertion_make_t m = { .client_id = k->agent_auto ? STR(BOT_ID) : STR(AGENT_ID), .issuer = STR(ISSUER),
 		.now_unix_s = (int64_t)loop_unix_s(sim_loop(w->sim)), .life_s = 200 };
-	const crypto_key_t *key = k->want == WANT_WRONG_KEY ? w->g->t->user_key : key_of(k);
+	/* a capability's assertion is signed by another of the agent's keys than its proof */
+	bool by_second = k->want == WANT_CAPABILITY && !k->agent_auto;
+	const crypto_key_t *key = k->want == WANT_WRONG_KEY ? w->g->t->user_key
+				  : by_second		    ? w->g->second_key
+							    : key_of(k);
 	str_t text;
 
 	crypto_random(m.random, sizeof(m.random)); /* not seeded: seeds share one store, and an id is spent once */

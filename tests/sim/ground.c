@@ -34,6 +34,10 @@ static err_t agents_run(store_txn_t *txn, void *self)
 	key.jwk = jwk;
 	TRY(store_agent_insert(txn, &bot));
 	TRY(store_agent_insert(txn, &other));
+	TRY(store_agent_key_insert(txn, &key));
+	key.agent = STR(AGENT_ID);
+	key.jkt = jose_jkt(g->t->a, crypto_key_pub(g->second_key));
+	assert_int_equal(jose_jwk_write(g->t->a, crypto_key_pub(g->second_key), STR_NULL, STR_NULL, &key.jwk), OK);
 	return store_agent_key_insert(txn, &key);
 }
 
@@ -84,6 +88,7 @@ int ground_open(void **state)
 
 	assert_int_equal(authority_open(&t), 0);
 	g->t = t;
+	assert_int_equal(crypto_key_generate(CRYPTO_KEY_ED25519, &g->second_key), OK);
 	authority_write(g->t, agents_run, g);
 	*state = g;
 	return 0;
@@ -94,6 +99,7 @@ int ground_close(void **state)
 	ground_t *g = *state;
 	void *t = g->t;
 
+	crypto_key_free(g->second_key);
 	heap_free(g);
 	return authority_close(&t);
 }

@@ -11,6 +11,7 @@
 
 typedef struct {
 	authority_t *t;
+	crypto_key_t *second_key; /* the agent's too, registered */
 	str_t lasting; /* a grant that no world revokes */
 	str_t others; /* one made to another agent */
 	bool narrowed; /* a world took a scope out of alice's role */
