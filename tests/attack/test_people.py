@@ -28,7 +28,7 @@ def lent(arena):
     """A new grant to mallory's agent, and the agent with it."""
     def make(rules=SAY, **how):
         grant = arena.grant("mallory", rules, **{"uses": 10_000, **how})
-        from conftest import Attacker
+        from attacker import Attacker
         return Attacker(arena, "mallory", grant)
     return make
 

@@ -20,7 +20,7 @@ def hostile(arena):
 
 @pytest.fixture(scope="module")
 def agent(arena, hostile):
-    from conftest import Attacker
+    from attacker import Attacker
     return Attacker(arena, "mallory", arena.grant("mallory", ["hostile say message=matches:'.*'"], uses=10_000))
 
 
