@@ -11,6 +11,7 @@ import caller
 import pytest
 import stage
 from caller import compact
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 SAY = ["python say message=matches:'.*'"]
 
@@ -167,6 +168,38 @@ def test_a_token_is_of_no_use_to_another_agent(arena, mallory, eve):
                          authorization_details=compact([eve.tool_item("python", "say", {"message": "a"})]))
     with pytest.raises(Exception, match="invalid_request"):
         mallory.exchange(url, subject_token=eve.grant, subject_token_type=caller.GRANT_TYPE)
+
+
+def test_a_proof_by_a_key_that_is_not_the_clients_own_makes_no_token(arena, mallory, eve):
+    """Whoever holds a fresh assertion binds no token to a key of their own (P2)."""
+    for other in (eve, Ed25519PrivateKey.generate()):
+        thief = caller.Caller(arena, "mallory", mallory.grant)
+        if other is not eve:
+            thief.key = other
+            thief.jwk = {"crv": "Ed25519", "kty": "OKP", "x": caller.b64(other.public_key().public_bytes_raw())}
+        else:
+            thief.key, thief.jwk = eve.key, eve.jwk
+        proof = thief.proof("POST", arena.issuer + "/oauth/token", nonce=mallory.fresh_nonce())
+        answer = mallory.token_request(proof, mallory.exchange_form("python"))
+        assert (answer.status, answer.json["error"]) == (400, "invalid_dpop_proof"), answer.body
+
+
+def test_a_retired_key_ends_what_is_bound_to_it(arena):
+    from attacker import Attacker
+    arena.agent("forgetful", "parrot:use", owner="alice")
+    agent = Attacker(arena, "forgetful", arena.grant("forgetful", SAY, uses=100))
+    assert said(say(agent))
+    token = agent.tool_capability("python", "say", {"message": "a"})
+    proofs = [agent.proofed("python", "tools/call", "say", caller.args_digest({"message": "a"})) for _ in range(2)]
+    ran = subprocess.run(["curl", "-s", "--unix-socket", arena.work / "data/run/admin.sock", "-H", "Content-Type: application/json", "-d", '{"state":"retired"}',
+                          f"http://x/api/v1/agents/forgetful/keys/{agent.kid}/state"], capture_output=True, text=True)
+    assert json.loads(ran.stdout)["agent"]["keys"][0]["state"] == "retired"
+    before = len(arena.stdio_calls("python"))
+    assert say(agent, credentials=proofs[0]).status == say(agent, token=token).status == 401
+    assert agent.ask("python", "tools/list").status == 401
+    with pytest.raises(Exception, match="invalid_client"):
+        agent.tool_capability("python", "say", {"message": "b"})
+    assert len(arena.stdio_calls("python")) == before
 
 
 def test_a_session_is_of_no_use_to_another_principal(arena, mallory, eve, lent):

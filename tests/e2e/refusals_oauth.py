@@ -302,7 +302,7 @@ def _(at):
     return at.token(at.capability_form(subject_token=at.other.delegated_token("tickets")))
 
 
-@row("oauth:P2", "my token, proof by another key", 400, INVALID_REQUEST, record="token_key")
+@row("oauth:P2", "my token, proof by another key", 400, "invalid_dpop_proof", record="proof")
 def _(at):
     form = at.capability_form()
     return at.token(form, at.proof(at.other))

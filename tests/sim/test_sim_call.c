@@ -593,7 +593,9 @@ static const snapshot_route_t routes[] = {
 		.upstream = STR_INIT("http://127.0.0.1:4/mcp"), .environment = STR_INIT("prod"), .tools = tools,
 		.n_tools = 1, .timeout_ms = 1000, .concurrent = 6 },
 };
+static const str_t jkts[] = { STR_INIT("k") };
 static const snapshot_agent_t agents[] = { { .id = STR_INIT("spiffe://example.test/agent/a"), .name = STR_INIT("a"),
+	.jkts = jkts, .n_jkts = ARRAY_LEN(jkts),
 	.kind = DELEGATION_AGENT_DELEGATED, .owner = STR_INIT("u:6f1c1d3e-0d3a-4c55-9d6c-0b1d9a7d3f10"),
 	.scopes = STR_INIT("a:b"), .state = SNAPSHOT_ACTIVE, .max_depth = 4 } };
 static const snapshot_user_t users[] = { { .id = STR_INIT("u:6f1c1d3e-0d3a-4c55-9d6c-0b1d9a7d3f10"),

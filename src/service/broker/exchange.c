@@ -78,6 +78,8 @@ static err_t exchange_client(flow_t *f)
 	e->known = true;
 	flow_note(f, kv_s("agent", e->client.agent->name));
 	ENSURE(e->client.agent->state == SNAPSHOT_ACTIVE, ERR_AGENT_STATE);
+	/* client and holder of the proof's key are one (oauth P2): a key retired ends what is bound to it */
+	ENSURE(snapshot_agent_has_key(e->client.agent, e->proof.jkt), ERR_PROOF);
 	bool autonomous = e->client.agent->kind == DELEGATION_AGENT_AUTONOMOUS;
 	ENSURE(e->form.ask != ASK_AUTONOMOUS || autonomous, ERR_GRANT_TYPE_CLIENT);
 	ENSURE(e->form.ask != ASK_DELEGATED || !autonomous, ERR_GRANT_TYPE_CLIENT);

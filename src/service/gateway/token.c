@@ -66,15 +66,20 @@ static err_t proof_verify(visit_t *v, str_t token, str_t proof)
 	return OK;
 }
 
-/* What the signature cannot know: the feed has heard of the grant's end, the agent's state. */
-static err_t standing_check(visit_t *v)
+err_t visit_agent_stands(const visit_t *v)
 {
-	const delegation_claims_t *c = &v->who.claims;
-	const snapshot_agent_t *agent = snapshot_agent(v->view->snapshot, c->client_id);
+	const snapshot_agent_t *agent = snapshot_agent(v->view->snapshot, v->who.claims.client_id);
 
-	ENSURE(!c->grant.n || !feed_client_grant_revoked(v->g->deps.feed, c->grant), ERR_GRANT_REVOKED);
 	ENSURE(agent && agent->state == SNAPSHOT_ACTIVE, ERR_AGENT_STATE);
+	ENSURE(snapshot_agent_has_key(agent, v->who.claims.jkt), ERR_AGENT_STATE);
 	return OK;
+}
+
+static err_t grant_stands(const visit_t *v)
+{
+	str_t grant = v->who.claims.grant;
+
+	return grant.n && feed_client_grant_revoked(v->g->deps.feed, grant) ? ERR_GRANT_REVOKED : OK;
 }
 
 err_t visit_authenticate(visit_t *v)
@@ -84,7 +89,8 @@ err_t visit_authenticate(visit_t *v)
 	TRY(token_of(v, &token, &proof));
 	TRY(token_verify(v, token));
 	TRY(proof_verify(v, token, proof));
-	return standing_check(v);
+	TRY(grant_stands(v));
+	return visit_agent_stands(v);
 }
 
 static bool digest_is(const uint8_t ours[DELEGATION_DIGEST_BYTES], str_t b64url)

@@ -61,5 +61,5 @@ err_t visit_renew(visit_t *v)
 	v->route = route;
 	v->has_decision = false; /* its texts went with the old view */
 	v->scope = STR_NULL;
-	return OK;
+	return visit_agent_stands(v); /* it or its key may have ended since */
 }

@@ -62,6 +62,8 @@ static inline int64_t visit_now_s(const visit_t *v) { return v->now_us / 1000000
  * steps 1 to 3). Errors are those of somebody unknown, but for ERR_GRANT_REVOKED and ERR_AGENT_STATE: then
  * v->who stands. */
 MUST err_t visit_authenticate(visit_t *v);
+/* On the pinned view: is the agent active and the token's key still one of its own? ERR_AGENT_STATE. */
+MUST err_t visit_agent_stands(const visit_t *v);
 /* What a call may spend once, or ERR_ACTION: step 4 for tools/call and HTTP requests. */
 MUST err_t visit_once(const visit_t *v, admit_ask_t *ask);
 /* A token for sessions and lists: not a capability (P96), its proof not seen before. */
