@@ -294,11 +294,6 @@ err_t api_agent_key_state_run(api_call_t *c, store_txn_t *txn)
 
 /* --- reads ---------------------------------------------------------------------------------------------------------- */
 
-err_t api_agent_list_parse(api_call_t *c)
-{
-	return api_query(c, (const str_t[]){ STR("after"), STR("limit") }, 2);
-}
-
 err_t api_agent_list_run(api_call_t *c, store_txn_t *txn)
 {
 	store_agent_t *rows;
@@ -313,11 +308,7 @@ err_t api_agent_list_run(api_call_t *c, store_txn_t *txn)
 		jw_end(&c->w);
 	}
 	jw_end(&c->w);
-	if (n > limit || n == STORE_LIST_MAX) {
-		jw_kstr(&c->w, "next", rows[(n < limit ? n : limit) - 1].id);
-	} else {
-		jw_knull(&c->w, "next");
-	}
+	api_list_next(c, api_list_more(n, limit) ? rows[api_list_last(n, limit)].id : STR_NULL);
 	return OK;
 }
 

@@ -410,7 +410,7 @@ static api_call_t *call_new(api_t *p, net_exchange_t *x, const api_door_t *door,
 	c->view = feed_pin(p->deps.feed);
 	c->now_us = (int64_t)loop_unix_us(p->deps.loop);
 	c->now_s = c->now_us / 1000000;
-	c->rid = api_rid(a, c->now_us);
+	c->rid = ledger_rid(a, c->now_us);
 	c->gateways = feed_subscribers(p->deps.feed);
 	buf_init(&c->record, API_RECORD_BYTES_MAX);
 	buf_init(&c->out, API_ANSWER_BYTES_MAX);

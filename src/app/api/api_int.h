@@ -144,6 +144,12 @@ MUST err_t api_keys_are_new(api_call_t *c, store_txn_t *txn, const api_key_t *ke
 MUST err_t api_query(api_call_t *c, const str_t *names, size_t n);
 str_t api_query_get(const api_call_t *c, str_t name); /* STR_NULL when absent */
 MUST err_t api_query_limit(api_call_t *c, size_t *out);
+/* Lists: the parameters after and limit; whether rows remain behind those told, the last one told (only
+ * if so), and the member "next": its key, or null. */
+MUST err_t api_list_parse(api_call_t *c);
+bool api_list_more(size_t n, size_t limit);
+static inline size_t api_list_last(size_t n, size_t limit) { return (n < limit ? n : limit) - 1; }
+void api_list_next(api_call_t *c, str_t key);
 /* Makes a user row with keys; also the first one. ERR_EXISTS. */
 MUST err_t api_user_insert(store_txn_t *txn, arena_t *a, str_t name, const api_key_t *keys, size_t n, int64_t now_s,
 	str_t *out_id);
@@ -155,7 +161,6 @@ MUST err_t api_agent_find(api_call_t *c, store_txn_t *txn, str_t name, store_age
 MUST err_t api_policy_text(arena_t *a, const policy_file_t *files, size_t n, str_t *out);
 
 /* --- what a verb leaves behind (record.c) ------------------------------------------------------------ */
-str_t api_rid(arena_t *a, int64_t now_us);
 /* Starts the body of the record with who and which signed verb; add members to c->r. */
 void api_record_begin(api_call_t *c, str_t by);
 void api_record_words(api_call_t *c, const char *key, const str_t *v, size_t n);
@@ -171,29 +176,30 @@ MUST err_t api_refusal_closure(store_txn_t *txn, void *self);
 #define API_VERB(name)                                                                             \
 	err_t api_##name##_parse(api_call_t *c);                                                   \
 	err_t api_##name##_run(api_call_t *c, store_txn_t *txn)
+#define API_LIST(name) err_t api_##name##_run(api_call_t *c, store_txn_t *txn) /* parsed by api_list_parse */
 API_VERB(agent_register);
 API_VERB(agent_update);
 API_VERB(agent_state);
 API_VERB(agent_key_add);
 API_VERB(agent_key_state);
-API_VERB(agent_list);
+API_LIST(agent_list);
 API_VERB(agent_get);
 API_VERB(user_add);
 API_VERB(user_key_add);
 API_VERB(user_key_state);
 API_VERB(user_roles);
 API_VERB(user_state);
-API_VERB(user_list);
+API_LIST(user_list);
 API_VERB(user_get);
 API_VERB(role_put);
-API_VERB(role_list);
+API_LIST(role_list);
 API_VERB(route_put);
 API_VERB(route_remove);
-API_VERB(route_list);
+API_LIST(route_list);
 API_VERB(route_get);
 API_VERB(secret_put);
 API_VERB(secret_remove);
-API_VERB(secret_list);
+API_LIST(secret_list);
 API_VERB(policy_push);
 API_VERB(policy_check);
 API_VERB(policy_get);

@@ -11,7 +11,7 @@ typedef struct {
 /* Body of a record: members by printf; all values are ours or names by grammar. */
 static err_t record(const boot_t *t, ledger_type_t type, str_t body)
 {
-	ledger_record_t r = { .type = type, .rid = api_rid(t->a, t->b->now_us), .body = body, .now_us = t->b->now_us };
+	ledger_record_t r = { .type = type, .rid = ledger_rid(t->a, t->b->now_us), .body = body, .now_us = t->b->now_us };
 	ledger_receipt_t receipt;
 
 	return ledger_append(t->b->ledger, t->txn, t->a, &r, &receipt);

@@ -5,13 +5,16 @@
 #define GET(path_, name, flags_)                                                                   \
 	{ .method = STR_INIT("GET"), .path = STR_INIT(path_), .verb = STR_INIT("read"),            \
 		.flags = API_READ | (flags_), .parse = api_##name##_parse, .run = api_##name##_run }
+#define LIST(path_, name, flags_)                                                                  \
+	{ .method = STR_INIT("GET"), .path = STR_INIT(path_), .verb = STR_INIT("read"),            \
+		.flags = API_READ | (flags_), .parse = api_list_parse, .run = api_##name##_run }
 #define VERB(method_, path_, verb_, name, flags_)                                                  \
 	{ .method = STR_INIT(method_), .path = STR_INIT(path_), .verb = STR_INIT(verb_),           \
 		.flags = (flags_), .body_max = API_BODY_BYTES_MAX, .parse = api_##name##_parse,    \
 		.run = api_##name##_run }
 
 static const api_door_t doors[] = {
-	GET("/agents", agent_list, API_ANYONE),
+	LIST("/agents", agent_list, API_ANYONE),
 	VERB("POST", "/agents", "agent.register", agent_register, API_WIDENS | API_ENROLS),
 	GET("/agents/{}", agent_get, API_ANYONE),
 	VERB("PUT", "/agents/{}", "agent.update", agent_update, API_WIDENS),
@@ -19,7 +22,7 @@ static const api_door_t doors[] = {
 	VERB("POST", "/agents/{}/keys", "agent.key.add", agent_key_add, API_WIDENS | API_ENROLS),
 	VERB("POST", "/agents/{}/keys/{}/state", "agent.key.state", agent_key_state, API_ESSENTIAL),
 
-	GET("/users", user_list, API_ANYONE),
+	LIST("/users", user_list, API_ANYONE),
 	VERB("POST", "/users", "user.add", user_add, API_WIDENS | API_ENROLS),
 	GET("/users/{}", user_get, API_ANYONE),
 	VERB("POST", "/users/{}/keys", "user.key.add", user_key_add, API_WIDENS | API_ENROLS),
@@ -27,17 +30,17 @@ static const api_door_t doors[] = {
 	VERB("POST", "/users/{}/roles", "user.roles", user_roles, API_WIDENS),
 	VERB("POST", "/users/{}/state", "user.state", user_state, API_ESSENTIAL),
 
-	GET("/roles", role_list, 0),
+	LIST("/roles", role_list, 0),
 	VERB("PUT", "/roles/{}", "role.put", role_put, API_WIDENS),
 
-	GET("/routes", route_list, API_ANYONE),
+	LIST("/routes", route_list, API_ANYONE),
 	GET("/routes/{}", route_get, API_ANYONE),
 	{ STR_INIT("PUT"), STR_INIT("/routes/{}"), STR_INIT("route.put"), API_WIDENS, API_ROUTE_BYTES_MAX,
 		api_route_put_parse, NULL, api_route_put_run, NULL },
 	{ STR_INIT("DELETE"), STR_INIT("/routes/{}"), STR_INIT("route.remove"), 0, 0, api_route_remove_parse, NULL,
 		api_route_remove_run, NULL },
 
-	GET("/secrets", secret_list, 0),
+	LIST("/secrets", secret_list, 0),
 	VERB("PUT", "/secrets/{}", "secret.put", secret_put, API_WIDENS),
 	{ STR_INIT("DELETE"), STR_INIT("/secrets/{}"), STR_INIT("secret.remove"), 0, 0, api_secret_remove_parse, NULL,
 		api_secret_remove_run, NULL },

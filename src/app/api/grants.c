@@ -274,7 +274,7 @@ err_t api_grant_create_run(api_call_t *c, store_txn_t *txn)
 {
 	grant_in_t *in = c->in;
 
-	c->rid = api_rid(c->a, c->now_us); /* of a refusal */
+	c->rid = ledger_rid(c->a, c->now_us); /* of a refusal */
 	in->admin_made = false;
 	TRY(in->g.has_parent ? signer_agent(c, txn, in) : signer_user(c, txn, in));
 	TRY(times_check(c, &in->g));

@@ -196,11 +196,7 @@ err_t api_grant_list_run(api_call_t *c, store_txn_t *txn)
 		jw_end(&c->w);
 	}
 	jw_end(&c->w);
-	if (n > f.limit || n == STORE_LIST_MAX) {
-		jw_kstr(&c->w, "next", rows[(n < f.limit ? n : f.limit) - 1].id);
-	} else {
-		jw_knull(&c->w, "next");
-	}
+	api_list_next(c, api_list_more(n, f.limit) ? rows[api_list_last(n, f.limit)].id : STR_NULL);
 	return OK;
 }
 

@@ -236,6 +236,25 @@ err_t api_query_limit(api_call_t *c, size_t *out)
 	return OK;
 }
 
+err_t api_list_parse(api_call_t *c)
+{
+	return api_query(c, (const str_t[]){ STR("after"), STR("limit") }, 2);
+}
+
+bool api_list_more(size_t n, size_t limit)
+{
+	return n > limit || n == STORE_LIST_MAX;
+}
+
+void api_list_next(api_call_t *c, str_t key)
+{
+	if (key.p) {
+		jw_kstr(&c->w, "next", key);
+	} else {
+		jw_knull(&c->w, "next");
+	}
+}
+
 /* --- finding ------------------------------------------------------------------------------------------------ */
 
 err_t api_user_find(api_call_t *c, store_txn_t *txn, str_t name, store_user_t *out)

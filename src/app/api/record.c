@@ -3,14 +3,6 @@
  * sealed beside the log, so that evidence can show it. */
 #include "app/api/api_int.h"
 
-str_t api_rid(arena_t *a, int64_t now_us)
-{
-	uint8_t random[ULID_RANDOM_BYTES];
-
-	crypto_random(random, sizeof(random));
-	return ulid_make(a, now_us / 1000, random);
-}
-
 void api_record_begin(api_call_t *c, str_t by)
 {
 	buf_clear(&c->record);

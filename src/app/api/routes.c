@@ -111,11 +111,6 @@ static err_t route_answer(api_call_t *c, const store_route_t *row)
 	return OK;
 }
 
-err_t api_route_list_parse(api_call_t *c)
-{
-	return api_query(c, (const str_t[]){ STR("after"), STR("limit") }, 2);
-}
-
 err_t api_route_list_run(api_call_t *c, store_txn_t *txn)
 {
 	store_route_t *rows;
@@ -130,11 +125,7 @@ err_t api_route_list_run(api_call_t *c, store_txn_t *txn)
 		jw_end(&c->w);
 	}
 	jw_end(&c->w);
-	if (n > limit || n == STORE_LIST_MAX) {
-		jw_kstr(&c->w, "next", rows[(n < limit ? n : limit) - 1].name);
-	} else {
-		jw_knull(&c->w, "next");
-	}
+	api_list_next(c, api_list_more(n, limit) ? rows[api_list_last(n, limit)].name : STR_NULL);
 	return OK;
 }
 
@@ -209,11 +200,6 @@ err_t api_secret_remove_run(api_call_t *c, store_txn_t *txn)
 	return OK;
 }
 
-err_t api_secret_list_parse(api_call_t *c)
-{
-	return api_query(c, (const str_t[]){ STR("after"), STR("limit") }, 2);
-}
-
 err_t api_secret_list_run(api_call_t *c, store_txn_t *txn)
 {
 	store_secret_t *rows;
@@ -230,10 +216,6 @@ err_t api_secret_list_run(api_call_t *c, store_txn_t *txn)
 		jw_end(&c->w);
 	}
 	jw_end(&c->w);
-	if (n > limit || n == STORE_LIST_MAX) {
-		jw_kstr(&c->w, "next", rows[(n < limit ? n : limit) - 1].name);
-	} else {
-		jw_knull(&c->w, "next");
-	}
+	api_list_next(c, api_list_more(n, limit) ? rows[api_list_last(n, limit)].name : STR_NULL);
 	return OK;
 }

@@ -254,11 +254,6 @@ err_t api_user_state_run(api_call_t *c, store_txn_t *txn)
 
 /* --- reads: who may not see all sees themselves --------------------------------------------------------- */
 
-err_t api_user_list_parse(api_call_t *c)
-{
-	return api_query(c, (const str_t[]){ STR("after"), STR("limit") }, 2);
-}
-
 err_t api_user_list_run(api_call_t *c, store_txn_t *txn)
 {
 	store_user_t *rows;
@@ -267,7 +262,7 @@ err_t api_user_list_run(api_call_t *c, store_txn_t *txn)
 
 	TRY(api_query_limit(c, &limit));
 	TRY(store_user_list(txn, c->a, api_query_get(c, STR("after")), &rows, &n));
-	more = c->full && (n > limit || n == STORE_LIST_MAX);
+	more = c->full && api_list_more(n, limit);
 	jw_karray(&c->w, "users");
 	if (!c->full) {
 		rows = &c->who.user;
@@ -279,11 +274,7 @@ err_t api_user_list_run(api_call_t *c, store_txn_t *txn)
 		jw_end(&c->w);
 	}
 	jw_end(&c->w);
-	if (more) {
-		jw_kstr(&c->w, "next", rows[(n < limit ? n : limit) - 1].id);
-	} else {
-		jw_knull(&c->w, "next");
-	}
+	api_list_next(c, more ? rows[api_list_last(n, limit)].id : STR_NULL);
 	return OK;
 }
 
@@ -335,11 +326,6 @@ err_t api_role_put_run(api_call_t *c, store_txn_t *txn)
 	return OK;
 }
 
-err_t api_role_list_parse(api_call_t *c)
-{
-	return api_query(c, (const str_t[]){ STR("after"), STR("limit") }, 2);
-}
-
 err_t api_role_list_run(api_call_t *c, store_txn_t *txn)
 {
 	store_role_t *rows;
@@ -356,10 +342,6 @@ err_t api_role_list_run(api_call_t *c, store_txn_t *txn)
 		jw_end(&c->w);
 	}
 	jw_end(&c->w);
-	if (n > limit || n == STORE_LIST_MAX) {
-		jw_kstr(&c->w, "next", rows[(n < limit ? n : limit) - 1].name);
-	} else {
-		jw_knull(&c->w, "next");
-	}
+	api_list_next(c, api_list_more(n, limit) ? rows[api_list_last(n, limit)].name : STR_NULL);
 	return OK;
 }

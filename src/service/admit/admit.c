@@ -56,21 +56,13 @@ err_t admit_body(admit_job_t *j, const str_t *names, size_t n, const json_t **ou
 	return OK;
 }
 
-str_t admit_rid(arena_t *a, int64_t now_us)
-{
-	uint8_t random[10];
-
-	crypto_random(random, sizeof(random));
-	return ulid_make(a, now_us / 1000, random);
-}
-
 err_t admit_record_with(arena_t *a, str_t record, const char *name, str_t value, str_t *out)
 {
 	const json_t *root;
-	buf_t b;
 	jw_t w;
 
 	TRY(json_parse_object(a, record, &root, NULL));
+	AUTO(buf_done) buf_t b;
 	buf_init(&b, ADMIT_BODY_BYTES_MAX);
 	jw_init(&w, &b);
 	jw_object(&w);
@@ -80,12 +72,8 @@ err_t admit_record_with(arena_t *a, str_t record, const char *name, str_t value,
 		jw_raw(&w, json_raw(c));
 	}
 	jw_end(&w);
-	err_t e = jw_finish(&w);
-	if (e == OK) {
-		e = arena_dup(a, buf_str(&b), out);
-	}
-	buf_done(&b);
-	return e;
+	TRY(jw_finish(&w));
+	return arena_dup(a, buf_str(&b), out);
 }
 
 str_t admit_record_jkt(const json_t *record)
@@ -207,7 +195,7 @@ static void admit_reply(void *job, err_t e)
 	buf_wipe(&b); /* it held a credential */
 }
 
-void admit_admit_handle(admit_t *m, net_exchange_t *x)
+static void admit_admit_handle(admit_t *m, net_exchange_t *x)
 {
 	admit_job_t *j = admit_job_new(m, x);
 	err_t e = admit_parse(j);

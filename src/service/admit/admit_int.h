@@ -67,13 +67,10 @@ void admit_job_free(admit_job_t *j);
 MUST err_t admit_body(admit_job_t *j, const str_t *names, size_t n, const json_t **out);
 
 /* Doors, one file each. */
-void admit_admit_handle(admit_t *m, net_exchange_t *x);
 void admit_decision_handle(admit_t *m, net_exchange_t *x);
 void admit_outcome_handle(admit_t *m, net_exchange_t *x);
 void admit_refusals_handle(admit_t *m, net_exchange_t *x);
 
-/* A record id of our own: ULID of now. */
-str_t admit_rid(arena_t *a, int64_t now_us);
 /* The object `record` with one more text member. */
 MUST err_t admit_record_with(arena_t *a, str_t record, const char *name, str_t value, str_t *out);
 /* The token's key thumbprint in a gateway's record, or empty. */

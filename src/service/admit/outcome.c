@@ -23,7 +23,7 @@ typedef struct {
 
 static err_t outcome_body(arena_t *a, const outcome_t *o, str_t *out)
 {
-	buf_t b;
+	AUTO(buf_done) buf_t b;
 	jw_t w;
 
 	buf_init(&b, ADMIT_BODY_BYTES_MAX);
@@ -39,12 +39,8 @@ static err_t outcome_body(arena_t *a, const outcome_t *o, str_t *out)
 		jw_kbool(&w, "late", true);
 	}
 	jw_end(&w);
-	err_t e = jw_finish(&w);
-	if (e == OK) {
-		e = arena_dup(a, buf_str(&b), out);
-	}
-	buf_done(&b);
-	return e;
+	TRY(jw_finish(&w));
+	return arena_dup(a, buf_str(&b), out);
 }
 
 static err_t outcome_append(const admit_t *m, store_txn_t *txn, arena_t *a, const outcome_t *o, str_t rid,
@@ -211,7 +207,7 @@ static err_t close_unknown(admit_job_t *j, store_txn_t *txn, const store_attempt
 	outcome_t o = { .status = STR("unknown"), .observed_by = STR("authority") };
 
 	for (size_t i = 0; i < n; i++) {
-		str_t rid = admit_rid(j->a, j->now_us);
+		str_t rid = ledger_rid(j->a, j->now_us);
 		o.of = list[i].rid;
 		TRY(outcome_append(j->m, txn, j->a, &o, rid, j->now_us));
 		TRY(store_attempt_close(txn, list[i].rid, rid));

@@ -54,7 +54,7 @@ void admit_refusals_handle(admit_t *m, net_exchange_t *x)
 /* One record for each door. */
 static err_t door_append(admit_job_t *j, store_txn_t *txn, const json_t *door)
 {
-	ledger_record_t record = { .type = LEDGER_REFUSALS, .rid = admit_rid(j->a, j->now_us),
+	ledger_record_t record = { .type = LEDGER_REFUSALS, .rid = ledger_rid(j->a, j->now_us),
 		.body = json_raw(door), .now_us = j->now_us };
 	ledger_receipt_t receipt;
 
@@ -110,7 +110,7 @@ static void door_write(const admit_t *m, jw_t *w, size_t first, int64_t now_s)
 
 static err_t counts_write(const admit_t *m, arena_t *a, int64_t now_s, str_t *out)
 {
-	buf_t b;
+	AUTO(buf_done) buf_t b;
 	jw_t w;
 
 	buf_init(&b, ADMIT_BODY_BYTES_MAX);
@@ -122,12 +122,8 @@ static err_t counts_write(const admit_t *m, arena_t *a, int64_t now_s, str_t *ou
 		}
 	}
 	jw_end(&w);
-	err_t e = jw_finish(&w);
-	if (e == OK) {
-		e = arena_dup(a, buf_str(&b), out);
-	}
-	buf_done(&b);
-	return e;
+	TRY(jw_finish(&w));
+	return arena_dup(a, buf_str(&b), out);
 }
 
 void admit_flush(admit_t *m)

@@ -87,8 +87,7 @@ static err_t spend_client(store_txn_t *txn, const look_t *k)
 
 static err_t revoke_token(store_txn_t *txn, look_t *k)
 {
-	uint8_t random[ULID_RANDOM_BYTES];
-	ledger_record_t record = { .type = LEDGER_REVOKE, .now_us = k->now_us };
+	ledger_record_t record = { .type = LEDGER_REVOKE, .rid = ledger_rid(k->a, k->now_us), .now_us = k->now_us };
 	ledger_receipt_t receipt;
 	err_t e = store_used_insert(txn, STR("revoked"), broker_token_hash(k->a, k->token), k->claims.exp + BROKER_LEEWAY_S);
 
@@ -96,8 +95,6 @@ static err_t revoke_token(store_txn_t *txn, look_t *k)
 		return OK; /* revoked before */
 	}
 	TRY(e);
-	crypto_random(random, sizeof(random));
-	record.rid = ulid_make(k->a, k->now_us / 1000, random);
 	record.body = arena_printf(k->a, "{\"by\":\"%.*s\",\"token\":{\"jti\":\"%.*s\"}}", STR_ARG(k->agent->id),
 		STR_ARG(k->claims.jti));
 	return ledger_append(k->b->deps.ledger, txn, k->a, &record, &receipt);

@@ -111,7 +111,7 @@ static void act_write(jw_t *w, arena_t *a, const exchange_t *e)
 static err_t permit_body(arena_t *a, const exchange_t *e, str_t *out)
 {
 	const delegation_direction_t *d = &e->claims.direction;
-	buf_t b;
+	AUTO(buf_done) buf_t b;
 	jw_t w;
 
 	buf_init(&b, BROKER_RECORD_BYTES_MAX);
@@ -130,12 +130,8 @@ static err_t permit_body(arena_t *a, const exchange_t *e, str_t *out)
 	sign_write(&w, e);
 	token_write(&w, e);
 	jw_end(&w);
-	err_t err = jw_finish(&w);
-	if (err == OK) {
-		err = arena_dup(a, buf_str(&b), out);
-	}
-	buf_done(&b);
-	return err;
+	TRY(jw_finish(&w));
+	return arena_dup(a, buf_str(&b), out);
 }
 
 /* Both are spent with the record, so one assertion or proof never makes two tokens (oauth P11, P22). */
@@ -213,7 +209,7 @@ bool exchange_is_recorded(exchange_t *e, err_t why)
 
 static err_t refusal_body(arena_t *a, const exchange_t *e, str_t *out)
 {
-	buf_t b;
+	AUTO(buf_done) buf_t b;
 	jw_t w;
 
 	buf_init(&b, BROKER_RECORD_BYTES_MAX);
@@ -226,23 +222,16 @@ static err_t refusal_body(arena_t *a, const exchange_t *e, str_t *out)
 	}
 	route_write(&w, e);
 	jw_end(&w);
-	err_t err = jw_finish(&w);
-	if (err == OK) {
-		err = arena_dup(a, buf_str(&b), out);
-	}
-	buf_done(&b);
-	return err;
+	TRY(jw_finish(&w));
+	return arena_dup(a, buf_str(&b), out);
 }
 
 err_t exchange_refusal_closure(store_txn_t *txn, void *self)
 {
 	exchange_t *e = self;
-	uint8_t random[ULID_RANDOM_BYTES];
-	ledger_record_t record = { .type = LEDGER_DECISION, .now_us = e->now_us };
+	ledger_record_t record = { .type = LEDGER_DECISION, .rid = ledger_rid(e->write.a, e->now_us), .now_us = e->now_us };
 	ledger_receipt_t receipt;
 
-	crypto_random(random, sizeof(random));
-	record.rid = ulid_make(e->write.a, e->now_us / 1000, random);
 	TRY(refusal_body(e->write.a, e, &record.body));
 	TRY(ledger_append(e->b->deps.ledger, txn, e->write.a, &record, &receipt));
 	e->write.done = true;
@@ -255,10 +244,10 @@ err_t exchange_answer_write(arena_t *a, exchange_t *e)
 {
 	const delegation_claims_t *c = &e->claims;
 	str_t items;
-	buf_t b;
 	jw_t w;
 
 	TRY(delegation_items_write(a, c->items, c->n_items, &items));
+	AUTO(buf_wipe) buf_t b; /* it holds the token */
 	buf_init(&b, BROKER_TOKEN_BYTES_MAX * 4);
 	jw_init(&w, &b);
 	jw_object(&w);
@@ -273,10 +262,6 @@ err_t exchange_answer_write(arena_t *a, exchange_t *e)
 		jw_kraw(&w, "authorization_details", items);
 	}
 	jw_end(&w);
-	err_t err = jw_finish(&w);
-	if (err == OK) {
-		err = arena_dup(a, buf_str(&b), &e->answer);
-	}
-	buf_wipe(&b);
-	return err;
+	TRY(jw_finish(&w));
+	return arena_dup(a, buf_str(&b), &e->answer);
 }

@@ -219,7 +219,6 @@ static str_t token_id(arena_t *a)
 err_t exchange_claims_finish(arena_t *a, exchange_t *e)
 {
 	delegation_claims_t *c = &e->claims;
-	uint8_t random[ULID_RANDOM_BYTES];
 
 	c->iss = e->b->deps.issuer;
 	c->aud = e->route->url;
@@ -232,8 +231,7 @@ err_t exchange_claims_finish(arena_t *a, exchange_t *e)
 	if (e->form.ask == ASK_CAPABILITY && c->grant.n) {
 		TRY(delegation_claims_narrow(&e->parent, c, NULL));
 	}
-	crypto_random(random, sizeof(random));
-	e->rid = ulid_make(a, e->now_us / 1000, random);
+	e->rid = ledger_rid(a, e->now_us);
 	return delegation_claims_write(a, c, &e->payload);
 }
 

@@ -14,6 +14,14 @@ static err_t last_head(store_txn_t *t, arena_t *a, store_log_lock_t *out, merkle
 	return merkle_hash_from(out->root, &head->root);
 }
 
+str_t ledger_rid(arena_t *a, int64_t now_us)
+{
+	uint8_t random[ULID_RANDOM_BYTES];
+
+	crypto_random(random, sizeof(random));
+	return ulid_make(a, now_us / 1000, random);
+}
+
 err_t ledger_append(const ledger_t *l, store_txn_t *t, arena_t *a, const ledger_record_t *record,
 		    ledger_receipt_t *out)
 {

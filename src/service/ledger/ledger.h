@@ -45,6 +45,8 @@ typedef struct {
 	merkle_hash_t leaf_hash;
 } ledger_receipt_t;
 
+/* A new record id: a ULID of this moment, random behind it. */
+str_t ledger_rid(arena_t *a, int64_t now_us);
 /* Appends in the caller's transaction; the entry is durable when that commits. When this fails the
  * caller's closure must fail too: src.n was drawn, and only a rollback gives it back. ERR_EXISTS when the
  * rid is known, ERR_UNKNOWN_MEMBER, ERR_MISSING_MEMBER, ERR_VALUE, ERR_LIMIT for the body. */
