@@ -81,11 +81,6 @@ void arena_free(arena_t *a)
 	heap_free(a);
 }
 
-size_t arena_used(const arena_t *a)
-{
-	return a->total;
-}
-
 static void *take(arena_t *a, size_t n)
 {
 	size_t padded = (n + ALIGN - 1) & ~(size_t)(ALIGN - 1);

@@ -13,7 +13,6 @@ arena_t *arena_new_capped(size_t cap_bytes);
 static inline arena_t *arena_open(void) { return arena_new_capped(ARENA_CAP_DEFAULT); }
 void arena_free(arena_t *a); /* runs deferred calls, newest first; accepts NULL */
 void arena_reset(arena_t *a);
-size_t arena_used(const arena_t *a);
 DEFINE_AUTO(arena_t *, arena_free);
 
 /* Zeroed memory aligned for anything; n must be small and ours (<= 64 KiB), else CHECK fails.

@@ -29,7 +29,6 @@ struct admit_client {
 	tally_t refused; /* not reported yet */
 	tally_t refused_ever; /* since the start */
 	loop_timer_t report;
-	bool closing;
 };
 
 static void post_send(void *arg);
@@ -58,7 +57,7 @@ static void post_again(post_t *p, err_t why)
 	loop_t *loop = p->c->deps.loop;
 	uint64_t next_us = loop_in_ms(loop, p->pause_ms);
 
-	if (p->c->closing || (p->give_up_us && next_us >= p->give_up_us)) {
+	if (p->give_up_us && next_us >= p->give_up_us) {
 		post_end(p, ERR_AUTHORITY_AWAY);
 		return;
 	}
@@ -494,23 +493,3 @@ err_t admit_client_new(const admit_client_deps_t *deps, admit_client_t **out)
 	return OK;
 }
 
-void admit_client_stop(admit_client_t *c)
-{
-	c->closing = true;
-	loop_timer_stop(c->deps.loop, &c->report);
-	for (post_t *p = c->posts, *next; p; p = next) {
-		next = p->next;
-		if (!p->call) {
-			post_end(p, ERR_AUTHORITY_AWAY);
-		}
-	}
-}
-
-void admit_client_free(admit_client_t *c)
-{
-	if (!c) {
-		return;
-	}
-	CHECK(!c->posts); /* stopped, and the net client closed */
-	heap_free(c);
-}

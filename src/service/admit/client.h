@@ -17,11 +17,8 @@ typedef struct {
 	str_t via; /* SPIFFE ID of this gateway */
 } admit_client_deps_t;
 
+/* Lives as long as its process; what is not taken at its end the authority closes as unknown. */
 MUST err_t admit_client_new(const admit_client_deps_t *deps, admit_client_t **out);
-/* Takes nothing more; messages on their way still come back. What was not taken is logged and lost (the
- * authority closes those attempts as unknown). Then close the net client and free. */
-void admit_client_stop(admit_client_t *c);
-void admit_client_free(admit_client_t *c); /* accepts NULL */
 
 typedef struct {
 	str_t rid; /* ULID of this call */

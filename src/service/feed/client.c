@@ -30,7 +30,7 @@ struct feed_client {
 	loop_timer_t reconnect;
 	revoked_t revoked;
 	await_t *awaits;
-	bool closing, parsing;
+	bool parsing;
 	buf_t next_line; /* the newest snapshot line that waits for the lane */
 	bool has_next;
 };
@@ -143,10 +143,6 @@ static void incoming_done(lane_job_t *job, err_t e)
 	feed_client_t *c = in->client;
 
 	c->parsing = false;
-	if (c->closing) {
-		incoming_free(in);
-		return;
-	}
 	if (e == OK) {
 		view_take(c, in);
 	} else {
@@ -270,9 +266,6 @@ static void stream_done(err_t e, void *owner)
 
 	c->call = NULL;
 	buf_wipe(&c->line);
-	if (c->closing) {
-		return;
-	}
 	log_kv(LVL_WARN, "feed.lost", kv_err("result", e), kv_u("again_ms", c->pause_ms));
 	loop_timer_start(c->deps.loop, &c->reconnect, c->pause_ms, connect_now, c);
 	c->pause_ms = c->pause_ms * 2 < FEED_RECONNECT_MAX_MS ? c->pause_ms * 2 : FEED_RECONNECT_MAX_MS;
@@ -310,31 +303,6 @@ err_t feed_client_new(const feed_client_deps_t *deps, feed_client_t **out)
 	loop_timer_start(c->deps.loop, &c->reconnect, 0, connect_now, c);
 	*out = c;
 	return OK;
-}
-
-void feed_client_free(feed_client_t *c)
-{
-	if (!c) {
-		return;
-	}
-	CHECK(!c->call && !c->parsing && !c->awaits); /* after feed_client_stop has run its course */
-	feed_view_unref(c->view);
-	buf_wipe(&c->line);
-	buf_wipe(&c->next_line);
-	revoked_done(&c->revoked);
-	heap_free(c);
-}
-
-void feed_client_stop(feed_client_t *c)
-{
-	c->closing = true;
-	loop_timer_stop(c->deps.loop, &c->reconnect);
-	if (c->call) {
-		net_call_cancel(c->call);
-	}
-	while (c->awaits) {
-		await_done(c->awaits, ERR_CANCELLED);
-	}
 }
 
 const feed_view_t *feed_client_pin(feed_client_t *c)

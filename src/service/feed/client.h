@@ -23,11 +23,8 @@ typedef struct {
 	void *owner;
 } feed_client_deps_t;
 
-/* Connects, and again after every loss, with growing pauses. */
+/* Connects, and again after every loss, with growing pauses; lives as long as its process. */
 MUST err_t feed_client_new(const feed_client_deps_t *deps, feed_client_t **out);
-/* Ends the stream and fails who waits; then, when the net client is closed and the lane freed: free. */
-void feed_client_stop(feed_client_t *c);
-void feed_client_free(feed_client_t *c); /* accepts NULL */
 
 /* The current view pinned, or NULL before the first one. */
 const feed_view_t *feed_client_pin(feed_client_t *c);
