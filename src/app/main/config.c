@@ -249,7 +249,17 @@ static bool trust_domain_ok(str_t s)
 	return s.n > 0;
 }
 
-static err_t config_take(const yaml_root_t *y, config_t *c, diag_t *diag)
+static err_t origins_take(arena_t *a, const yaml_gateway_t *y, config_t *c)
+{
+	c->allow_origins = arena_array(a, const char *, y->allow_origins_count);
+	c->allow_origins_count = y->allow_origins_count;
+	for (unsigned i = 0; i < y->allow_origins_count; i++) {
+		TRY(arena_cstr(a, str_of(y->allow_origins[i]), &c->allow_origins[i]));
+	}
+	return OK;
+}
+
+static err_t config_take(arena_t *a, const yaml_root_t *y, config_t *c, diag_t *diag)
 {
 	const yaml_tokens_t *tokens = y->tokens;
 	const yaml_limits_t *limits = y->limits;
@@ -258,15 +268,14 @@ static err_t config_take(const yaml_root_t *y, config_t *c, diag_t *diag)
 		diag_set(diag, 0, 0, "trust_domain: only a-z 0-9 . - _ (SPIFFE ID 2.1)");
 		return ERR_CONFIG;
 	}
-	c->trust_domain = y->trust_domain;
-	c->issuer = y->issuer;
-	c->gateway_url = y->gateway->url;
+	TRY(arena_cstr(a, str_of(y->trust_domain), &c->trust_domain));
+	TRY(arena_cstr(a, str_of(y->issuer), &c->issuer));
+	TRY(arena_cstr(a, str_of(y->gateway->url), &c->gateway_url));
 	TRY(url_check(c->issuer, "issuer", diag));
 	TRY(url_check(c->gateway_url, "gateway.url", diag));
 	TRY(listen_parse(y->authority->listen, "authority.listen", &c->authority_host, &c->authority_port, diag));
 	TRY(listen_parse(y->gateway->listen, "gateway.listen", &c->gateway_host, &c->gateway_port, diag));
-	c->allow_origins = (const char **)y->gateway->allow_origins;
-	c->allow_origins_count = y->gateway->allow_origins_count;
+	TRY(origins_take(a, y->gateway, c));
 	c->delegated_ttl_s = tokens && tokens->delegated_s ? tokens->delegated_s : 600;
 	c->capability_ttl_s = tokens && tokens->capability_s ? tokens->capability_s : 60;
 	c->body_bytes_max = limits && limits->body_bytes ? limits->body_bytes : 4 << 20;
@@ -293,7 +302,7 @@ static err_t file_size_check(const char *file, diag_t *diag)
 	return OK;
 }
 
-err_t config_load(const char *file, config_t *out, diag_t *diag)
+err_t config_load(arena_t *a, const char *file, config_t *out, diag_t *diag)
 {
 	diag_t said = { 0 };
 	config_t c = { 0 };
@@ -317,7 +326,8 @@ err_t config_load(const char *file, config_t *out, diag_t *diag)
 		diag_set(diag, 0, 0, "%s is empty", file);
 		return ERR_CONFIG;
 	}
-	err_t taken = config_take(y, &c, diag); /* y's strings live as long as the process */
+	err_t taken = config_take(a, y, &c, diag);
+	cyaml_free(&how, &root_schema, y, 0);
 	if (taken != OK && diag) {
 		value_place(file, diag);
 	}

@@ -1,5 +1,5 @@
 /* config.h: attorn.yaml, read once into one immutable struct; and the paths of a working directory.
- * Owns: the strings of config_t, for the life of the process. Threads: any, after config_load.
+ * Owns: nothing; the strings lie in the caller's arena. Threads: any, after config_load.
  * Forbidden: reading a file or the environment for settings anywhere else. */
 #ifndef ATTORN_MAIN_CONFIG_H
 #define ATTORN_MAIN_CONFIG_H
@@ -32,8 +32,9 @@ typedef struct {
  * fit sockaddr_un (107 bytes). */
 MUST err_t config_paths(const char *root, config_paths_t *out, diag_t *diag);
 
-/* Reads and checks the file; ERR_CONFIG with line and text in diag. Unknown keys are errors. */
-MUST err_t config_load(const char *file, config_t *out, diag_t *diag);
+/* Reads and checks the file, strings into `a`; ERR_CONFIG with line and text in diag. Unknown keys are
+ * errors. */
+MUST err_t config_load(arena_t *a, const char *file, config_t *out, diag_t *diag);
 
 /* Writes a commented default configuration unless the file exists: authority on `port`, gateway on the
  * next one. */

@@ -30,6 +30,7 @@ typedef struct {
 	cli_start_t args;
 	config_paths_t paths;
 	config_t config;
+	arena_t *arena; /* holds config's strings, as long as the process */
 } started_t;
 
 /* What every process of ours does first. 0, or an exit status. */
@@ -38,6 +39,7 @@ static int start_common(const cli_start_t *args, started_t *s)
 	diag_t diag = { 0 };
 
 	s->args = *args;
+	s->arena = arena_open();
 	s->args.port = args->port ? args->port : CONFIG_PORT_DEFAULT;
 	process_guard();
 	err_t e = config_paths(s->args.dir, &s->paths, &diag);
@@ -51,7 +53,7 @@ static int start_common(const cli_start_t *args, started_t *s)
 static int config_read(started_t *s)
 {
 	diag_t diag = { 0 };
-	err_t e = config_load(s->paths.config, &s->config, &diag);
+	err_t e = config_load(s->arena, s->paths.config, &s->config, &diag);
 
 	if (e != OK) {
 		complain(s->paths.config, &diag, e);

@@ -155,11 +155,12 @@ static void remains_remove(const config_paths_t *p, const char *name)
 static err_t first_start_locked(const config_paths_t *p, const char *operator_name, const char *passphrase_file,
 	bool *out_new, diag_t *diag)
 {
+	AUTO(arena_free) arena_t *a = arena_open();
 	config_t config;
 	crypto_pub_t key;
 	bool filled;
 
-	TRY(config_load(p->config, &config, diag));
+	TRY(config_load(a, p->config, &config, diag));
 	TRY(store_is_filled(p, &filled, diag));
 	if (filled) {
 		return mark_started(p, diag); /* it died between the store's commit and the mark */

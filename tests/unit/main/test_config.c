@@ -14,6 +14,7 @@
 	"gateway:\n  listen: 127.0.0.1:2\n  url: http://127.0.0.1:2\n"
 
 static char file[64];
+static arena_t *arena;
 
 static int make(void **state)
 {
@@ -22,6 +23,7 @@ static int make(void **state)
 	int fd = mkstemp(file);
 	assert_true(fd >= 0);
 	close(fd);
+	arena = arena_open();
 	return 0;
 }
 
@@ -29,6 +31,7 @@ static int drop(void **state)
 {
 	(void)state;
 	unlink(file);
+	arena_free(arena);
 	return 0;
 }
 
@@ -40,7 +43,7 @@ static err_t load(const char *text, config_t *out, diag_t *diag)
 	fputs(text, f);
 	fclose(f);
 	*diag = (diag_t){ 0 };
-	return config_load(file, out, diag);
+	return config_load(arena, file, out, diag);
 }
 
 static void the_default_loads_and_tells_its_ports(void **state)
@@ -51,7 +54,7 @@ static void the_default_loads_and_tells_its_ports(void **state)
 	(void)state;
 	unlink(file);
 	assert_int_equal(config_write_default(file, 7000, &diag), OK);
-	assert_int_equal(config_load(file, &c, &diag), OK);
+	assert_int_equal(config_load(arena, file, &c, &diag), OK);
 	assert_int_equal(c.authority_port, 7000);
 	assert_int_equal(c.gateway_port, 7001);
 	assert_string_equal(c.issuer, "http://127.0.0.1:7000");
@@ -59,7 +62,7 @@ static void the_default_loads_and_tells_its_ports(void **state)
 	assert_int_equal(c.delegated_ttl_s, 600);
 	assert_int_equal(c.capability_ttl_s, 60);
 	assert_int_equal(config_write_default(file, 9000, &diag), OK); /* never over an existing one */
-	assert_int_equal(config_load(file, &c, &diag), OK);
+	assert_int_equal(config_load(arena, file, &c, &diag), OK);
 	assert_int_equal(c.authority_port, 7000);
 }
 
