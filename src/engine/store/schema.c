@@ -95,8 +95,31 @@ static const char schema_config[] =
 	" next_n INTEGER NOT NULL, created_s INTEGER NOT NULL) STRICT;"
 	"CREATE INDEX key_use ON key (use, created_s);";
 
+static const char schema_attested[] =
+	"CREATE TABLE agent_entry (agent TEXT NOT NULL REFERENCES agent (id), id TEXT NOT NULL,"
+	" doc TEXT NOT NULL, created_s INTEGER NOT NULL, PRIMARY KEY (agent, id)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE svid_key (kid TEXT PRIMARY KEY, kind TEXT NOT NULL CHECK (kind IN ('x509', 'jwt')),"
+	" alg TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN"
+	" ('prepared', 'active', 'old', 'tainted', 'revoked')), spki BLOB NOT NULL, cert BLOB NOT NULL,"
+	" created_s INTEGER NOT NULL, not_after_s INTEGER NOT NULL, next_n INTEGER NOT NULL) STRICT;"
+	"CREATE UNIQUE INDEX svid_key_active ON svid_key (kind) WHERE state = 'active';"
+	"CREATE TABLE bundle (td TEXT PRIMARY KEY, own INTEGER NOT NULL CHECK (own IN (0, 1)),"
+	" doc TEXT NOT NULL, digest TEXT NOT NULL, sequence INTEGER NOT NULL,"
+	" updated_s INTEGER NOT NULL) STRICT;"
+	"CREATE TABLE node (id TEXT PRIMARY KEY, method TEXT NOT NULL, selectors TEXT NOT NULL,"
+	" state TEXT NOT NULL CHECK (state IN ('active', 'banned')), seen_s INTEGER NOT NULL,"
+	" created_s INTEGER NOT NULL) STRICT;"
+	"CREATE TABLE join_token (hash BLOB PRIMARY KEY CHECK (length(hash) = 32),"
+	" exp_s INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE run (id TEXT PRIMARY KEY, agent TEXT NOT NULL REFERENCES agent (id),"
+	" entry TEXT NOT NULL, node TEXT NOT NULL REFERENCES node (id), spiffe_id TEXT NOT NULL UNIQUE,"
+	" grant_id TEXT, runner TEXT NOT NULL, code TEXT NOT NULL, started_s INTEGER NOT NULL,"
+	" exp_s INTEGER NOT NULL, ended_s INTEGER) STRICT;"
+	"CREATE INDEX run_agent ON run (agent, started_s);"
+	"CREATE INDEX run_living ON run (node) WHERE ended_s IS NULL;";
+
 static const char *const migration_1[] = {
-	schema_identity, schema_authority, schema_log, schema_config, NULL
+	schema_identity, schema_authority, schema_log, schema_config, schema_attested, NULL
 };
 
 const char *const *const store_migrations[] = { migration_1 };

@@ -4,7 +4,7 @@
  * Limits: limits.h; a read closure must be short, an open reader keeps the log from shrinking.
  * Forbidden: a closure that has effects outside the transaction and *self: it may run twice, and
  * only its last run counts. Times in *_s are Unix seconds, in *_ms milliseconds, in *_us micro-.
- * The queries follow in identity.h, authority.h, log.h and config.h, one noun a .c file. */
+ * The queries follow in identity.h, attested.h, authority.h, log.h and config.h, one noun a .c file. */
 #ifndef ATTORN_STORE_H
 #define ATTORN_STORE_H
 
@@ -68,6 +68,7 @@ typedef struct {
 } store_counts_t;
 MUST err_t store_counts(store_txn_t *t, store_counts_t *out);
 
+#include "engine/store/attested.h"
 #include "engine/store/authority.h"
 #include "engine/store/config.h"
 #include "engine/store/identity.h"
