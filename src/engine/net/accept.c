@@ -79,6 +79,11 @@ void conn_accept(net_server_t *s)
 		conn_cut(c);
 		return;
 	}
+	if (s->o.tls && !conn_tls_begin(c)) {
+		s->counts.handshakes_failed++;
+		conn_cut(c);
+		return;
+	}
 	if (!s->unix_path) {
 		peer_learn_tcp(c);
 		uv_tcp_nodelay(&c->h.tcp, 1);

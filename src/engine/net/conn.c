@@ -12,6 +12,7 @@ static void free_when_done(conn_t *c)
 		return;
 	}
 	net_parser_done(&c->parser);
+	tls_end_free(c->tls);
 	c->server->body_bytes -= c->body_bytes;
 	buf_wipe(&c->ahead);
 	buf_wipe(&c->out);
@@ -44,7 +45,7 @@ void conn_cut(conn_t *c)
 }
 
 /* The peer has closed its side, or the connection broke. */
-static void peer_gone(conn_t *c, bool broken)
+void conn_peer_gone(conn_t *c, bool broken)
 {
 	c->eof = true;
 	c->broken = c->broken || broken;
@@ -77,13 +78,16 @@ static void on_shutdown(uv_shutdown_t *req, int status)
 }
 
 /* Nothing more to say: FIN, then wait for the peer's, so that it reads our last bytes and no RST. */
-static void linger(conn_t *c)
+void conn_linger(conn_t *c)
 {
 	c->phase = CONN_LINGER;
 	c->deadline_ms = server_now_ms(c->server) + NET_LINGER_MS;
 	if (c->broken) {
 		conn_cut(c);
 		return;
+	}
+	if (c->tls) {
+		tls_end_close(c->tls);
 	}
 	if (c->shut || c->closing || conn_pending(c) > 0) {
 		return; /* on_written comes here again */
@@ -105,7 +109,7 @@ static void on_written(uv_write_t *req, int status)
 	}
 	if (status != 0) {
 		buf_clear(&c->out);
-		peer_gone(c, true);
+		conn_peer_gone(c, true);
 		return;
 	}
 	flush(c);
@@ -113,7 +117,7 @@ static void on_written(uv_write_t *req, int status)
 		exchange_check_drained(c->x);
 	}
 	if (c->phase == CONN_LINGER) {
-		linger(c);
+		conn_linger(c);
 	}
 }
 
@@ -156,6 +160,18 @@ static size_t send_now(conn_t *c, const str_t *parts, size_t n)
 
 void conn_send(conn_t *c, const str_t *parts, size_t n)
 {
+	if (c->broken || c->closing) {
+		return;
+	}
+	if (c->tls) {
+		tls_end_write(c->tls, parts, n);
+	} else {
+		conn_wire(c, parts, n);
+	}
+}
+
+void conn_wire(conn_t *c, const str_t *parts, size_t n)
+{
 	bool idle = !c->writing && c->out.n == 0;
 
 	if (c->broken || c->closing) {
@@ -196,7 +212,7 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 	conn_t *c = stream->data;
 
 	if (n < 0) {
-		peer_gone(c, n != UV_EOF);
+		conn_peer_gone(c, c->tls || n != UV_EOF); /* without close_notify the end may be forged */
 		return;
 	}
 	if (c->phase == CONN_LINGER) {
@@ -206,12 +222,25 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 		}
 		return;
 	}
-	str_t in = { buf->base, (size_t)n };
+	if (c->tls) {
+		conn_tls_read(c, str_bytes(buf->base, (size_t)n));
+	} else {
+		conn_plain(c, str_bytes(buf->base, (size_t)n));
+	}
+}
+
+void conn_plain(conn_t *c, str_t in)
+{
 	size_t used = 0;
+
 	if (!c->x && c->ahead.n == 0) {
 		net_parser_feed(&c->parser, in, &used);
 	}
 	buf_add(&c->ahead, str_sub(in, used, in.n - used));
+	if (c->ahead.overflow) {
+		conn_cut(c); /* more than a read can bring */
+		return;
+	}
 	if (c->ahead.n > NET_PIPELINE_BYTES_MAX) {
 		reading_set(c, false);
 	}
@@ -236,7 +265,10 @@ static void reading_set(conn_t *c, bool on)
 
 void conn_start(conn_t *c)
 {
-	c->deadline_ms = server_now_ms(c->server) + c->server->o.idle_timeout_ms;
+	const net_server_options_t *o = &c->server->o;
+
+	c->phase = c->tls ? CONN_HANDSHAKE : CONN_IDLE;
+	c->deadline_ms = server_now_ms(c->server) + (c->tls ? o->handshake_timeout_ms : o->idle_timeout_ms);
 	reading_set(c, true);
 }
 
@@ -271,7 +303,7 @@ static void refuse(conn_t *c, int status)
 	bodies_count(c);
 	buf_wipe(&c->ahead);
 	reading_set(c, true);
-	linger(c);
+	conn_linger(c);
 }
 
 static void serve(conn_t *c)
@@ -316,7 +348,7 @@ static void turn(conn_t *c)
 	c->in_turn = true;
 	while (!c->closing && !c->broken && !c->x && c->phase != CONN_LINGER) {
 		if (c->close_after) {
-			linger(c);
+			conn_linger(c);
 			break;
 		}
 		parse_ahead(c);
@@ -325,6 +357,8 @@ static void turn(conn_t *c)
 			refuse(c, c->parser.status);
 		} else if (c->parser.state == NET_PARSER_BODY && c->server->body_bytes > c->server->o.bodies_bytes_max) {
 			refuse(c, 503);
+		} else if (c->parser.state == NET_PARSER_REQUEST && conn_tls_is_over(c)) {
+			refuse(c, 421); /* RFC 9110 15.5.20: another connection may do */
 		} else if (c->parser.state == NET_PARSER_REQUEST) {
 			serve(c);
 		} else {
@@ -338,7 +372,7 @@ static void turn(conn_t *c)
 	if (!c->x && c->phase != CONN_LINGER) {
 		phase_set(c);
 		if (c->eof || c->broken) {
-			linger(c); /* half a request, or none: nothing more will come */
+			conn_linger(c); /* half a request, or none: nothing more will come */
 		}
 	}
 	reading_set(c, c->phase == CONN_LINGER || c->ahead.n <= NET_PIPELINE_BYTES_MAX);
@@ -384,7 +418,7 @@ void conn_stop(conn_t *c)
 	if (conn_pending(c) == 0) {
 		conn_cut(c);
 	} else {
-		linger(c);
+		conn_linger(c);
 	}
 }
 
@@ -421,9 +455,14 @@ void conn_sweep(conn_t *c, uint64_t now_ms)
 		}
 		return;
 	}
+	if (c->phase == CONN_IDLE && conn_tls_is_over(c)) {
+		conn_linger(c);
+		return;
+	}
 	if (now_ms < c->deadline_ms || (c->phase == CONN_LINGER && conn_pending(c) > 0)) {
 		return;
 	}
+	c->server->counts.handshakes_late += c->phase == CONN_HANDSHAKE;
 	if (c->phase == CONN_HEAD || c->phase == CONN_BODY) {
 		refuse(c, 408);
 	} else {

@@ -8,6 +8,7 @@ net_exchange_t *exchange_new(conn_t *c)
 	x->conn = c;
 	x->loop = c->server->loop;
 	x->peer = c->peer;
+	tls_peer_hold(x->peer.tls);
 	net_parser_take(&c->parser, &x->m);
 	x->keep_open = x->m.keep_alive;
 	return x;
@@ -66,6 +67,7 @@ loop_t *net_loop(const net_exchange_t *x)
 static void exchange_free(net_exchange_t *x)
 {
 	net_message_done(&x->m);
+	tls_peer_free(x->peer.tls);
 	wipe(x, sizeof(*x));
 	heap_free(x);
 }

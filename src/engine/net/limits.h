@@ -25,6 +25,20 @@ enum {
 	NET_LINGER_BYTES_MAX = 1 << 20,
 	NET_SWEEP_MS = 250, /* how exact the time-outs are */
 
+	/* TLS */
+	NET_TLS_HANDSHAKE_TIMEOUT_MS = 5000, /* accept to finished: three flights over a bad line */
+	NET_TLS_CHAIN_MAX = 5, /* certificates a peer may show, and we (spiffe.md 3) */
+	NET_TLS_CERTIFICATE_BYTES_MAX = 16 << 10, /* each, DER */
+	NET_TLS_HANDSHAKE_BYTES_MAX = 96 << 10, /* all a peer may say before it is let in: the chain and a hello */
+	NET_TLS_RSA_BITS_MIN = 2048, /* of the leaf's key: one signature is verified with it */
+	NET_TLS_RSA_BITS_MAX = 4096,
+	NET_TLS_EC_BITS_MIN = 256,
+	NET_TLS_EC_BITS_MAX = 521,
+	NET_TLS_NAME_BYTES_MAX = 2048, /* a SPIFFE ID (SPIFFE-ID 2.3) */
+	NET_TLS_MESSAGES_MAX = 8, /* key updates of a peer, and one more for each: */
+	NET_TLS_MESSAGE_EVERY_BYTES = 1 << 20, /* AES-GCM wants one in 2^24 records */
+	NET_TLS_CIPHER_BYTES_MAX = 256 << 10, /* encrypted in one go before the socket gets it */
+
 	/* replies */
 	NET_REPLY_HEADERS_MAX = 64,
 	NET_REPLY_BODY_BYTES_MAX = 64 << 20,

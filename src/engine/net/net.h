@@ -1,45 +1,18 @@
 /* net.h: HTTP/1.1 server, SSE, HTTP client and the pump between them, on the loop of flow.
  * Owns: listening sockets, connections, request and reply buffers, the pool of outbound connections.
  * Threads: the loop's, for everything but net_sync_fetch. Limits: limits.h.
- * Forbidden: a listener that is not loopback (no TLS server yet); a reply header from outside that
- * was not parsed; calling anything of an exchange after its reply has ended. */
+ * Forbidden: a listener without TLS that is not loopback; a reply header from outside that was not parsed;
+ * calling anything of an exchange after its reply has ended. */
 #ifndef ATTORN_NET_H
 #define ATTORN_NET_H
 
 #include <sys/types.h>
 
 #include "engine/flow/flow.h"
+#include "engine/net/header.h"
 #include "engine/net/limits.h"
+#include "engine/net/tls.h"
 #include "pure/base/base.h"
-
-typedef struct {
-	str_t name, value;
-} net_header_t;
-
-/* A borrowed list; order and duplicates are kept. */
-typedef struct {
-	const net_header_t *v;
-	size_t n;
-} net_headers_t;
-
-#define NET_NO_HEADERS ((net_headers_t){ NULL, 0 })
-/* NET_HEADERS({ STR("Location"), url }, { STR("Retry-After"), STR("1") }) */
-#define NET_HEADERS(...)                                                                           \
-	((net_headers_t){ (const net_header_t[]){ __VA_ARGS__ },                                   \
-		sizeof((const net_header_t[]){ __VA_ARGS__ }) / sizeof(net_header_t) })
-
-/* Finds the one header `name` (any case): ERR_NOT_FOUND when absent, ERR_DUPLICATE when repeated.
- * The way to read whatever must stand once: Authorization, DPoP, Content-Type, Origin ... */
-MUST err_t net_headers_get(net_headers_t h, str_t name, str_t *out_value);
-/* Walks the headers `name`: starts at *i = 0, false at the end. For lists such as Accept. */
-bool net_headers_next(net_headers_t h, str_t name, size_t *i, str_t *out_value);
-/* True for what concerns one connection only and never goes on: Connection and whatever it names,
- * Keep-Alive, Proxy-*, TE, Trailer, Transfer-Encoding, Upgrade, Content-Length, Expect, Host. */
-bool net_header_is_hop(net_headers_t all, str_t name);
-/* True when name is a token and value holds no CR, LF, NUL or other control byte (RFC 9110 5.5). */
-bool net_header_is_valid(net_header_t h);
-/* True when a Content-Type value names `type`, parameters ignored, any case. */
-bool net_content_type_is(str_t value, str_t type);
 
 /* ---- server ----------------------------------------------------------------------------------- */
 
@@ -53,16 +26,18 @@ typedef struct net_exchange net_exchange_t;
 typedef void (*net_handler_fn)(net_exchange_t *x, void *owner);
 
 typedef struct {
-	str_t address; /* "127.0.0.1" or "::1"; anything not loopback is ERR_CONFIG (there is no TLS) */
+	str_t address; /* numeric; what is not loopback is ERR_CONFIG without `tls` */
 	uint16_t port; /* 0: any free one, see net_server_port */
 	bool reuse_port; /* SO_REUSEPORT: several processes, one port */
 	const char *unix_path; /* non-NULL: a Unix stream socket instead; a stale one is replaced, a live
 				  one is ERR_EXISTS */
 	mode_t unix_mode; /* 0 means 0600 */
+	net_tls_t *tls; /* NULL: plain. The server holds it as long as it needs it */
 	size_t head_bytes_max, body_bytes_max; /* 0: default of limits.h, here and below */
 	size_t bodies_bytes_max; /* of all requests being received together; more is 503 */
 	uint32_t connections_max;
 	uint32_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms, sse_idle_ms;
+	uint32_t handshake_timeout_ms; /* with `tls`: from accept to the handshake's end */
 	net_handler_fn handler;
 	void *owner; /* handed to the handler */
 } net_server_options_t;
@@ -71,6 +46,7 @@ typedef struct {
 	uint64_t requests, refusals; /* refusals: malformed, too large, too slow; never seen by a handler */
 	uint64_t connections, connections_over; /* accepted; closed at once because of connections_max */
 	uint32_t connections_now;
+	uint64_t handshakes, handshakes_failed, handshakes_late; /* done; refused or broken; cut by the deadline */
 } net_server_counts_t;
 
 /* Opens the listener; copies the strings of `o`. ERR_CONFIG for a bad address, ERR_EXISTS when the
@@ -94,6 +70,7 @@ typedef struct {
 	gid_t gid;
 	char address[46]; /* TCP only */
 	uint16_t port;
+	const net_tls_peer_t *tls; /* NULL: plain. Lives as long as the exchange */
 } net_peer_t;
 
 str_t net_method(const net_exchange_t *x); /* GET HEAD POST PUT PATCH DELETE OPTIONS; else refused */
@@ -168,12 +145,16 @@ typedef struct {
 	uint32_t idle_timeout_ms; /* between bytes of the response; 0: none. Paused time does not count */
 	size_t response_bytes_max; /* 0: default; more is ERR_LIMIT. For streams SIZE_MAX: no bound */
 	const char *ca_file; /* NULL: the system's */
+	net_tls_t *tls; /* https to our own parts: numeric addresses and sockets, our certificate, our verify;
+			   held by the call. NULL: libcurl, names, the system's trust */
+	str_t on_binding; /* with `tls`: only over the kept connection with this binding, else ERR_NOT_FOUND */
 } net_request_t;
 
 typedef struct {
 	int status;
 	net_headers_t headers;
 	str_t body; /* whole responses only */
+	const net_tls_peer_t *tls; /* of a call with `tls`: who answered; NULL else */
 } net_response_t;
 
 MUST err_t net_client_open(loop_t *loop, uint32_t pool_connections_max, net_client_t **out_client);
@@ -193,6 +174,8 @@ typedef struct {
 /* Starts a request. ERR_VALUE for a bad URL, header or method, ERR_LANE_FULL above NET_CALLS_MAX. */
 MUST err_t net_call_start(net_client_t *c, const net_request_t *r, const net_call_fns_t *fns, void *owner,
 	net_call_t **out_call);
+/* Who answers, from the head on, while the call lives; NULL without `tls`. */
+const net_tls_peer_t *net_call_tls(const net_call_t *call);
 /* Stops reading; at most 64 KiB more may be held back, none is delivered until resume. */
 void net_call_pause(net_call_t *call);
 void net_call_resume(net_call_t *call);

@@ -120,7 +120,7 @@ static bool head_write(net_exchange_t *x, int status, net_headers_t headers, con
 	} else if (status_has_body(status)) {
 		buf_add(b, STR("Transfer-Encoding: chunked\r\n"));
 	}
-	x->keep_open = x->keep_open && !s->stopped && !x->conn->close_after;
+	x->keep_open = x->keep_open && !s->stopped && !x->conn->close_after && !conn_tls_is_over(x->conn);
 	if (!x->keep_open) {
 		buf_add(b, STR("Connection: close\r\n"));
 	}

@@ -29,9 +29,11 @@ typedef union {
 	struct sockaddr_un un;
 } address_t;
 
-/* DESIGN 5: plain HTTP on loopback only; there is no TLS server yet. */
-static MUST err_t address_read(str_t text, uint16_t port, address_t *out, socklen_t *out_n, diag_t *diag)
+/* DESIGN 5: plain HTTP on loopback only. */
+static MUST err_t address_read(const net_server_options_t *o, address_t *out, socklen_t *out_n, diag_t *diag)
 {
+	str_t text = o->address;
+	bool anywhere = o->tls != NULL;
 	address_t a = { 0 };
 	char buf[INET6_ADDRSTRLEN + 1] = "";
 
@@ -40,22 +42,26 @@ static MUST err_t address_read(str_t text, uint16_t port, address_t *out, sockle
 		return ERR_CONFIG;
 	}
 	memcpy(buf, text.p, text.n);
-	if (inet_pton(AF_INET, buf, &a.v4.sin_addr) == 1 && ntohl(a.v4.sin_addr.s_addr) >> 24 == 127) {
+	if (inet_pton(AF_INET, buf, &a.v4.sin_addr) == 1 &&
+		(anywhere || ntohl(a.v4.sin_addr.s_addr) >> 24 == 127)) {
 		a.v4.sin_family = AF_INET;
-		a.v4.sin_port = htons(port);
+		a.v4.sin_port = htons(o->port);
 		*out = a;
 		*out_n = sizeof(a.v4);
 		return OK;
 	}
 	a = (address_t){ 0 };
-	if (inet_pton(AF_INET6, buf, &a.v6.sin6_addr) == 1 && IN6_IS_ADDR_LOOPBACK(&a.v6.sin6_addr)) {
+	if (inet_pton(AF_INET6, buf, &a.v6.sin6_addr) == 1 && (anywhere || IN6_IS_ADDR_LOOPBACK(&a.v6.sin6_addr))) {
 		a.v6.sin6_family = AF_INET6;
-		a.v6.sin6_port = htons(port);
+		a.v6.sin6_port = htons(o->port);
 		*out = a;
 		*out_n = sizeof(a.v6);
 		return OK;
 	}
-	diag_set(diag, 0, 0, "cannot listen on %s: plain HTTP is for loopback only (127.0.0.1 or ::1)", buf);
+	diag_set(diag, 0, 0,
+		anywhere ? "cannot listen on %s: not a numeric address"
+			 : "cannot listen on %s: plain HTTP is for loopback only (127.0.0.1 or ::1)",
+		buf);
 	return ERR_CONFIG;
 }
 
@@ -75,7 +81,7 @@ static MUST err_t tcp_socket(const net_server_options_t *o, int *out_fd, diag_t 
 	socklen_t n = 0;
 	char where[64];
 
-	TRY(address_read(o->address, o->port, &a, &n, diag));
+	TRY(address_read(o, &a, &n, diag));
 	snprintf(where, sizeof(where), "%.*s:%u", STR_ARG(o->address), o->port);
 	fd = socket(a.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0) {
@@ -233,8 +239,10 @@ static net_server_options_t options_filled(const net_server_options_t *o)
 	f.idle_timeout_ms = ms_or(o->idle_timeout_ms, NET_IDLE_TIMEOUT_MS);
 	f.write_timeout_ms = ms_or(o->write_timeout_ms, NET_WRITE_TIMEOUT_MS);
 	f.sse_idle_ms = ms_or(o->sse_idle_ms, NET_SSE_IDLE_MS);
+	f.handshake_timeout_ms = ms_or(o->handshake_timeout_ms, NET_TLS_HANDSHAKE_TIMEOUT_MS);
 	CHECK(f.handler && f.head_bytes_max <= NET_HEAD_BYTES_MAX && f.body_bytes_max <= NET_BODY_BYTES_MAX &&
 		f.connections_max <= NET_CONNECTIONS_MAX);
+	CHECK(!f.tls || !net_tls_is_client(f.tls));
 	return f;
 }
 
@@ -247,6 +255,7 @@ err_t net_server_open(loop_t *loop, const net_server_options_t *o, net_server_t 
 	net_server_t *s = heap_new(net_server_t);
 	s->loop = loop;
 	s->o = filled;
+	s->o.tls = o->tls ? net_tls_hold(o->tls) : NULL;
 	s->unix_path = o->unix_path ? heap_cstr(str_of(o->unix_path)) : NULL;
 	buf_init(&s->head, NET_HEAD_BYTES_MAX * 2);
 	port_learn(s, fd);
@@ -280,6 +289,7 @@ static void server_free(void *arg)
 
 	buf_wipe(&s->head);
 	heap_free(s->unix_path);
+	net_tls_free(s->o.tls);
 	wipe(s->read, sizeof(s->read));
 	heap_free(s);
 	if (closed) {

@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include "engine/net/parser.h"
+#include "engine/net/tls_int.h"
 
 typedef struct conn conn_t;
 typedef struct net_detached net_detached_t;
@@ -40,6 +41,7 @@ struct net_server {
 };
 
 typedef enum {
+	CONN_HANDSHAKE, /* of TLS */
 	CONN_IDLE, /* between requests */
 	CONN_HEAD,
 	CONN_BODY,
@@ -57,6 +59,7 @@ struct conn {
 	net_server_t *server;
 	conn_t *next, *prev;
 	net_exchange_t *x;
+	tls_end_t *tls; /* NULL: plain */
 	conn_phase_t phase;
 	uint64_t deadline_ms; /* of the phase */
 	uint64_t write_since_ms; /* the peer took bytes, or pending began */
@@ -95,6 +98,12 @@ void conn_accept(net_server_t *s);
 
 /* conn.c */
 void conn_start(conn_t *c);
+/* What conn_tls.c needs of it. Takes bytes as the parser gets them; bytes as the wire gets them; learns that the
+ * peer closed its side or broke; reads, drops and waits for the peer's end. */
+void conn_plain(conn_t *c, str_t in);
+void conn_wire(conn_t *c, const str_t *parts, size_t n);
+void conn_peer_gone(conn_t *c, bool broken);
+void conn_linger(conn_t *c);
 /* Puts bytes on their way, in order; never calls back. Dropped when the connection is broken. */
 void conn_send(conn_t *c, const str_t *parts, size_t n);
 size_t conn_pending(const conn_t *c);
@@ -105,6 +114,11 @@ void conn_stop(conn_t *c); /* no further request */
 void conn_cut(conn_t *c);
 /* Frees the server when the last connection is gone. */
 void server_conn_gone(net_server_t *s, conn_t *c);
+
+/* conn_tls.c: what TLS puts between the wire and conn.c. */
+bool conn_tls_begin(conn_t *c); /* false: there is no certificate yet */
+void conn_tls_read(conn_t *c, str_t cipher);
+bool conn_tls_is_over(const conn_t *c); /* the peer's certificate has ended */
 
 /* exchange.c */
 net_exchange_t *exchange_new(conn_t *c);
