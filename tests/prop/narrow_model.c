@@ -347,14 +347,16 @@ void model_drop_constraint(item_model_t *item, size_t i)
 	item->n--;
 }
 
-static void add_set(buf_t *b, const char *const *pool, unsigned set, const char *quote)
+static void add_set(buf_t *b, const char *const *pool, unsigned n, unsigned set, const char *quote)
 {
 	const char *comma = "";
 
 	buf_byte(b, '[');
-	for (unsigned i = 0; i < 8; i++) {
+	for (unsigned i = 0; i < n; i++) {
 		if ((set >> i & 1) != 0) {
-			buf_printf(b, "%s%s%s%s", comma, quote, pool[i], quote);
+			buf_printf(b, "%s%s", comma, quote);
+			buf_add(b, str_of(pool[i]));
+			buf_add(b, str_of(quote));
 			comma = ",";
 		}
 	}
@@ -371,7 +373,7 @@ static void add_value(buf_t *b, const constraint_model_t *c)
 		break;
 	case DELEGATION_ONE_OF:
 		buf_printf(b, "\"one_of\",\"value\":");
-		add_set(b, values, c->pick, "");
+		add_set(b, values, pool_of(c), c->pick, "");
 		break;
 	case DELEGATION_RANGE:
 		buf_printf(b, "\"range\",\"value\":{\"max\":%d,\"min\":%d}", c->max, c->min);
@@ -381,11 +383,11 @@ static void add_value(buf_t *b, const constraint_model_t *c)
 		break;
 	case DELEGATION_URL_IN:
 		buf_printf(b, "\"url_in\",\"value\":");
-		add_set(b, urls, c->pick, "\"");
+		add_set(b, urls, pool_of(c), c->pick, "\"");
 		break;
 	case DELEGATION_HOST_IS:
 		buf_printf(b, "\"host_is\",\"value\":");
-		add_set(b, hosts, c->pick, "\"");
+		add_set(b, hosts, pool_of(c), c->pick, "\"");
 		break;
 	case DELEGATION_MATCHES:
 		buf_printf(b, "\"matches\",\"value\":\"%s\"", patterns[c->pick]);
@@ -414,7 +416,7 @@ static void add_names(buf_t *b, const char *key, unsigned set)
 	if (set == ANY) {
 		buf_printf(b, "[\"*\"]");
 	} else {
-		add_set(b, names, set, "\"");
+		add_set(b, names, ARRAY_LEN(names), set, "\"");
 	}
 }
 
@@ -427,7 +429,7 @@ static void add_window(buf_t *b, const bounds_model_t *m)
 		return;
 	}
 	buf_printf(b, ",\"window\":{\"days\":");
-	add_set(b, days, m->days, "");
+	add_set(b, days, ARRAY_LEN(days), m->days, "");
 	buf_printf(b, ",\"from\":\"%02u:00\",\"to\":\"%02u:00\"}", m->from_h, m->to_h);
 }
 
