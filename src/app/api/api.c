@@ -133,7 +133,9 @@ static err_t answer_run(api_call_t *c, store_txn_t *txn)
 		jw_kstr(&c->w, "record", delegation_digest_text(c->a, c->receipt.leaf_hash.b));
 	}
 	jw_end(&c->w);
-	return jw_finish(&c->w);
+	TRY(jw_finish(&c->w));
+	ENSURE(c->out.n <= API_ANSWER_BYTES_MAX - API_TIMED_BYTES, ERR_LIMIT); /* room for what follows the commit */
+	return OK;
 }
 
 static err_t commit_closure(store_txn_t *txn, void *self)
@@ -228,6 +230,16 @@ static err_t call_publish(flow_t *f)
 	return c->changed ? flow_wait(f, feed_refresh(c->a, c->p->deps.feed)) : OK;
 }
 
+/* The last member, which nobody knew while the answer was written: the commit came after. */
+static void time_add(api_call_t *c)
+{
+	double ms = (double)(loop_mono_us(c->p->deps.loop) - c->began_us) / 1000.0;
+
+	CHECK(c->out.n > 1 && c->out.p[c->out.n - 1] == '}');
+	c->out.n--;
+	buf_printf(&c->out, ",\"ms\":%.3f}", ms);
+}
+
 static err_t call_reply(flow_t *f)
 {
 	api_call_t *c = f->state;
@@ -238,6 +250,9 @@ static err_t call_reply(flow_t *f)
 		return flow_done(f); /* a stream has */
 	}
 	c->answered = true;
+	if (c->door->flags & API_TIMED) {
+		time_add(c);
+	}
 	buf_byte(&c->out, '\n');
 	net_reply_text(c->x, c->status, STR("application/json"), buf_str(&c->out));
 	return flow_done(f);
@@ -408,6 +423,7 @@ static api_call_t *call_new(api_t *p, net_exchange_t *x, const api_door_t *door,
 	c->trusted = trusted;
 	c->status = 200;
 	c->view = feed_pin(p->deps.feed);
+	c->began_us = loop_mono_us(p->deps.loop);
 	c->now_us = (int64_t)loop_unix_us(p->deps.loop);
 	c->now_s = c->now_us / 1000000;
 	c->rid = ledger_rid(a, c->now_us);

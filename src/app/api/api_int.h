@@ -27,6 +27,7 @@ enum {
 	API_ANYONE = 16, /* a read that any active user may make; what it shows depends on who asks */
 	API_ESSENTIAL = 32, /* still written when the disk is full */
 	API_ENROLS = 64, /* public keys in the body: checking one costs as much as a signature */
+	API_TIMED = 128, /* the answer says in "ms" how long it took until the change was durable */
 };
 
 /* One row: what is asked, by which name it is signed, and who answers. */
@@ -68,6 +69,7 @@ struct api_call {
 	const json_t *body;
 	void *in; /* what parse made of the body */
 	int64_t now_us, now_s;
+	uint64_t began_us; /* of the loop's clock */
 	size_t gateways; /* that live now, for status */
 	diag_t diag; /* about what the caller sent */
 

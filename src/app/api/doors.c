@@ -55,7 +55,7 @@ static const api_door_t doors[] = {
 	{ STR_INIT("POST"), STR_INIT("/grants"), STR_INIT("grant.create"), API_SELF_SIGNED, API_BODY_BYTES_MAX,
 		api_grant_create_parse, api_grant_create_prepare, api_grant_create_run, NULL },
 	GET("/grants/{}", grant_get, API_ANYONE),
-	VERB("POST", "/grants/{}/revoke", "grant.revoke", grant_revoke, API_ESSENTIAL),
+	VERB("POST", "/grants/{}/revoke", "grant.revoke", grant_revoke, API_ESSENTIAL | API_TIMED),
 
 	GET("/explain/{}", explain, API_ANYONE),
 	GET("/status", status, API_ANYONE),

@@ -5,7 +5,6 @@
 
 typedef struct {
 	str_t reason;
-	uint64_t began_us;
 } revoke_in_t;
 
 static err_t arg_grant(api_call_t *c)
@@ -17,7 +16,6 @@ err_t api_grant_revoke_parse(api_call_t *c)
 {
 	revoke_in_t *in = arena_new(c->a, revoke_in_t);
 
-	in->began_us = loop_mono_us(c->p->deps.loop);
 	TRY(arg_grant(c));
 	TRY(API_ONLY(c, STR("reason")));
 	err_t e = json_want_str(c->body, STR("reason"), API_REASON_BYTES_MAX, &in->reason);
@@ -56,16 +54,12 @@ static err_t revoke_record(api_call_t *c, store_txn_t *txn, const store_grant_t 
 
 static void revoke_answer(api_call_t *c, const store_grant_t *g)
 {
-	const revoke_in_t *in = c->in;
-
 	jw_kstr(&c->w, "grant", g->id);
 	jw_karray(&c->w, "ended");
 	for (size_t i = 0; i < c->n_ended; i++) {
 		jw_str(&c->w, c->ended[i]);
 	}
 	jw_end(&c->w);
-	jw_key(&c->w, "ms");
-	jw_raw(&c->w, arena_printf(c->a, "%.3f", (double)(loop_mono_us(c->p->deps.loop) - in->began_us) / 1000.0));
 }
 
 err_t api_grant_revoke_run(api_call_t *c, store_txn_t *txn)

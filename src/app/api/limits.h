@@ -5,6 +5,7 @@
 enum {
 	API_ARENA_BYTES_MAX = 48 << 20, /* one call: the largest body, its tree, and one list answer */
 	API_ANSWER_BYTES_MAX = 16 << 20, /* a list of STORE_LIST_MAX grants */
+	API_TIMED_BYTES = 64, /* of it for "ms" */
 	API_BODY_BYTES_MAX = 64 << 10, /* of every verb but those below */
 	API_ROUTE_BYTES_MAX = 1 << 20, /* a thousand tools with their scopes */
 	API_POLICY_BYTES_MAX = 9 << 20, /* 4 MiB of text, every byte of it escaped */

@@ -320,6 +320,51 @@ person_t *person_new(bench_t *b)
 	return p;
 }
 
+typedef struct {
+	bench_t *b;
+	unsigned after, ms;
+	loop_timer_t timer;
+	store_closure_t closure;
+	lane_job_t job;
+} stall_t;
+
+static err_t stall_run(store_txn_t *txn, void *self)
+{
+	(void)txn;
+	usleep(((stall_t *)self)->ms * 1000);
+	return OK;
+}
+
+static void stall_done(lane_job_t *job, err_t e)
+{
+	(void)job;
+	CHECK(e == OK);
+}
+
+static void stall_submit(void *arg)
+{
+	stall_t *s = arg;
+
+	s->closure = (store_closure_t){ .run = stall_run, .self = s };
+	s->job = (lane_job_t){ .arg = &s->closure, .done = stall_done };
+	CHECK(lane_submit(s->b->write, &s->job) == OK);
+}
+
+static void stall_begin(void *arg)
+{
+	stall_t *s = arg;
+
+	loop_timer_start(s->b->loop, &s->timer, s->after, stall_submit, s);
+}
+
+void bench_stall(bench_t *b, unsigned after, unsigned ms)
+{
+	stall_t *s = arena_new(b->a, stall_t);
+
+	*s = (stall_t){ .b = b, .after = after, .ms = ms };
+	loop_post(b->loop, stall_begin, s);
+}
+
 /* --- the client's side ------------------------------------------------------------------------------- */
 
 const char *fmt(bench_t *b, const char *format, ...)

@@ -67,6 +67,8 @@ told_t post(bench_t *b, const char *path, const char *body);
 
 /* Sends bytes to the admin socket and leaves the rest to the caller. */
 int bench_dial(bench_t *b, const char *bytes);
+/* Keeps the write lane busy for `ms`, `after` ms from now; what is queued meanwhile shares a transaction. */
+void bench_stall(bench_t *b, unsigned after, unsigned ms);
 /* A role with as many permissions as a role may have. */
 const char *bench_wide_role(void);
 

@@ -2,6 +2,7 @@
 #include "bench.h"
 
 #include <time.h>
+#include <unistd.h>
 
 #define TOOL                                                                                       \
 	"{\"type\":\"mcp_tool_call\",\"server\":\"" GATEWAY "/r/invoices\",\"tool\":\"read_file\",\"constraints\":[" \
@@ -374,7 +375,7 @@ static void children(void **state)
 }
 
 /* One's own at once; others' when the rules say so; on the socket by the account. */
-static void revoke(void **state)
+static void a_grant_ends(void **state)
 {
 	world_t *w = *state;
 	lent_t l = lend_make(w->b, &(lend_t){ .user = w->alice, .agent = w->scout });
@@ -406,6 +407,29 @@ static void revoke(void **state)
 	t = post(w->b, fmt(w->b, "/grants/%.*s/revoke", STR_ARG(l.id)), "{}");
 	assert_told(&t, 200, NULL);
 	assert_true(str_contains(newest(w->b, "revoke"), STR("\"by\":\"unix:uid:")));
+}
+
+/* "ms" is the time until the revoke is durable: another change that shares its transaction, and comes after
+ * it there, counts. */
+static void revoke_says_how_long(void **state)
+{
+	world_t *w = *state;
+	enum { BEFORE_MS = 400, WITH_MS = 500 };
+	lent_t l = lend_make(w->b, &(lend_t){ .user = w->alice, .agent = w->scout });
+	const char *path = fmt(w->b, "/grants/%.*s/revoke", STR_ARG(l.id));
+	told_t t = hand_in(w->b, &l);
+	const char *text;
+	double ms = 0;
+
+	assert_told(&t, 201, NULL);
+	bench_stall(w->b, 0, BEFORE_MS);
+	bench_stall(w->b, BEFORE_MS - 50, WITH_MS);
+	usleep(50 * 1000); /* the first has begun */
+	t = sign(w->b, w->alice, "grant.revoke", "POST", path, "{}");
+	assert_told(&t, 200, NULL);
+	assert_int_equal(arena_cstr(bench_arena(w->b), json_raw(json_get(t.json, STR("ms"))), &text), OK);
+	assert_int_equal(sscanf(text, "%lf", &ms), 1);
+	assert_true(ms >= WITH_MS);
 }
 
 /* A user sees their own, an administrator all. */
@@ -450,7 +474,8 @@ int main(void)
 		cmocka_unit_test(p102_no_signature_no_grant),
 		cmocka_unit_test(no_more_than_there_is),
 		cmocka_unit_test(times_issuer_and_agent),
-		cmocka_unit_test(revoke),
+		cmocka_unit_test(a_grant_ends),
+		cmocka_unit_test(revoke_says_how_long),
 		cmocka_unit_test(lists),
 		cmocka_unit_test(children),
 	};
