@@ -33,7 +33,7 @@ def _(at):
     return at.token(at.form(), [at.proof(), at.proof()])
 
 
-@row("oauth:P22", "proof used before", 401, INVALID_CLIENT, record="replay")
+@row("oauth:P22", "proof used before", 400, "invalid_dpop_proof", record="proof_replay")
 def _(at):
     proof = at.proof()
     assert at.token(at.form(), proof)().status == 200

@@ -49,6 +49,8 @@ MUST err_t broker_form_read(arena_t *a, const net_exchange_t *x, broker_form_t *
 /* Takes the one DPoP header and verifies it for this URL. ERR_NONCE, ERR_PROOF. */
 MUST err_t broker_proof(broker_t *b, arena_t *a, const net_exchange_t *x, str_t url, int64_t now_s,
 	jose_dpop_t *out);
+/* Spends its jti for as long as it could be shown again; ERR_PROOF_REPLAY. */
+MUST err_t broker_proof_spend(store_txn_t *txn, const jose_dpop_t *proof);
 /* Agent record of an assertion by its unverified iss. ERR_CLIENT. */
 MUST err_t broker_client_find(arena_t *a, const feed_view_t *view, str_t assertion, str_t client_id,
 	const snapshot_agent_t **out);

@@ -23,6 +23,13 @@ err_t broker_proof(broker_t *b, arena_t *a, const net_exchange_t *x, str_t url, 
 	return jose_dpop_verify(a, proof, &expect, out, NULL);
 }
 
+err_t broker_proof_spend(store_txn_t *txn, const jose_dpop_t *proof)
+{
+	err_t e = store_used_insert(txn, proof->jkt, proof->jti, proof->keep_until_unix_s);
+
+	return e == ERR_REPLAY ? ERR_PROOF_REPLAY : e; /* not the client's authentication: RFC 9449 5 has its own code */
+}
+
 err_t broker_client_find(arena_t *a, const feed_view_t *view, str_t assertion, str_t client_id,
 	const snapshot_agent_t **out)
 {

@@ -82,7 +82,7 @@ static void look_token(look_t *k)
 static err_t spend_client(store_txn_t *txn, const look_t *k)
 {
 	TRY(store_used_insert(txn, k->agent->id, k->client.jti, k->client.jti_until_s));
-	return k->has_proof ? store_used_insert(txn, k->proof.jkt, k->proof.jti, k->proof.keep_until_unix_s) : OK;
+	return k->has_proof ? broker_proof_spend(txn, &k->proof) : OK;
 }
 
 static err_t revoke_token(store_txn_t *txn, look_t *k)

@@ -138,7 +138,7 @@ static err_t permit_body(arena_t *a, const exchange_t *e, str_t *out)
 static err_t spend(store_txn_t *txn, const exchange_t *e)
 {
 	TRY(store_used_insert(txn, e->client.agent->id, e->client.jti, e->client.jti_until_s));
-	return store_used_insert(txn, e->proof.jkt, e->proof.jti, e->proof.keep_until_unix_s);
+	return broker_proof_spend(txn, &e->proof);
 }
 
 /* A delegated token that its holder gave back buys nothing more (RFC 7009). */
