@@ -142,6 +142,8 @@ static void call_free(net_call_t *call)
 	if (call->easy) {
 		client_easy_give(call->client, call->easy);
 	}
+	tls_peer_free(call->peer);
+	net_tls_free(call->tls);
 	buf_wipe(&call->held);
 	arena_free(call->arena);
 	heap_free(call);
@@ -256,6 +258,9 @@ err_t net_call_start(net_client_t *c, const net_request_t *r, const net_call_fns
 	call_touch(call);
 	client_call_add(c, call);
 	err_t e = request_check(r);
+	if (e == OK && (r->tls || r->on_binding.n)) {
+		e = r->tls && net_tls_is_client(r->tls) && wire_fits(r) ? OK : ERR_VALUE;
+	}
 	if (e == OK) {
 		e = wire_fits(r) ? wire_start(call, r) : curl_start(call, r);
 	}
@@ -265,6 +270,11 @@ err_t net_call_start(net_client_t *c, const net_request_t *r, const net_call_fns
 	}
 	*out_call = call;
 	return OK;
+}
+
+const net_tls_peer_t *net_call_tls(const net_call_t *call)
+{
+	return call->peer;
 }
 
 void net_call_pause(net_call_t *call)

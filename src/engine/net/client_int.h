@@ -7,7 +7,7 @@
 
 #include <curl/curl.h>
 
-#include "engine/net/net.h"
+#include "engine/net/tls_int.h"
 
 enum {
 	NET_HELD_BYTES_MAX = 64 << 10, /* undelivered bytes of one call before libcurl is paused */
@@ -51,6 +51,8 @@ struct net_call {
 	CURL *easy; /* NULL: ours */
 	wire_request_t *request; /* ours */
 	wire_t *wire; /* the connection, while on one of ours */
+	net_tls_t *tls; /* held; NULL: plain, or libcurl's */
+	const net_tls_peer_t *peer; /* held: who answers */
 	arena_t *arena; /* URL, header lines, copied body, response headers */
 	net_call_fns_t fns;
 	void *owner;

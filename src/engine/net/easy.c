@@ -117,6 +117,7 @@ err_t easy_prepare(CURL *easy, arena_t *a, const net_request_t *r)
 	struct curl_slist *lines = NULL;
 
 	TRY(request_check(r));
+	ENSURE(!r->tls, ERR_VALUE); /* never with somebody else's trust */
 	TRY(headers_build(a, r, &lines));
 	TRY(arena_cstr(a, r->url, &url));
 	TRY(arena_cstr(a, r->method, &method));

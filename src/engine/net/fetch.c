@@ -1,5 +1,6 @@
 /* fetch.c: a whole response as an operation of a flow. */
 #include "engine/net/op_int.h"
+#include "engine/net/tls_int.h"
 
 typedef struct {
 	net_op_t base; /* first */
@@ -49,11 +50,20 @@ err_t net_op_request(const net_op_t *o, net_request_t *out)
 	return OK;
 }
 
+static void peer_free(void *arg)
+{
+	tls_peer_free(arg);
+}
+
 static void on_head(net_call_t *call, int status, net_headers_t headers, void *owner)
 {
 	fetch_t *f = owner;
 
 	f->response.status = status;
+	if (net_call_tls(call)) {
+		f->response.tls = tls_peer_hold(net_call_tls(call));
+		arena_defer(f->base.arena, peer_free, (void *)(uintptr_t)f->response.tls);
+	}
 	f->base.err = net_headers_dup(f->base.arena, headers, &f->response.headers);
 	if (f->base.err) {
 		net_call_cancel(call);

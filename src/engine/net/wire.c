@@ -1,47 +1,21 @@
-/* wire.c: plain connections of our own: connect, write, read, keep. */
+/* wire.c: connections of our own: connect, write, read, keep. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
-#include "engine/net/wire.h"
+#include "engine/net/wire_int.h"
 
 enum { AUTHORITY_BYTES_MAX = 64 };
 
-struct wire {
-	union {
-		uv_handle_t handle;
-		uv_stream_t stream;
-		uv_tcp_t tcp;
-		uv_pipe_t pipe;
-	} h;
-	net_client_t *client;
-	net_call_t *call; /* NULL: kept, or closing */
-	wire_t *next, *prev; /* kept ones, the newest first */
-	uint64_t idle_us; /* since when kept */
-	char *key; /* whom it leads to: socket path, or address and port as in the URL */
-	answer_t answer;
-	buf_t out; /* what the kernel has not taken yet */
-	uv_connect_t connect;
-	uv_write_t write;
-	bool is_old; /* has served a request */
-	bool is_idle, reading, closing;
-};
-
-/* What goes out, kept for the one repetition that GET and HEAD are allowed. */
-struct wire_request {
-	str_t head, body, key;
-	const char *unix_path;
-	struct sockaddr_storage address;
-	uint32_t connect_ms;
-	uint64_t end_us; /* of everything; 0: never */
-	bool is_head;
-	loop_timer_t timer;
-};
-
 /* --- whom a URL names -------------------------------------------------------------------------------- */
 
-static str_t authority_of(str_t url)
+static str_t scheme_of(const net_request_t *r)
 {
-	str_t rest = str_sub(url, 7, url.n);
+	return r->tls ? STR("https://") : STR("http://");
+}
+
+static str_t authority_of(const net_request_t *r)
+{
+	str_t rest = str_sub(r->url, scheme_of(r).n, r->url.n);
 
 	for (size_t i = 0; i < rest.n; i++) {
 		if (rest.p[i] == '/' || rest.p[i] == '?') {
@@ -52,14 +26,13 @@ static str_t authority_of(str_t url)
 }
 
 /* "127.0.0.1", "127.0.0.1:80", "[::1]:80"; false for a name, which somebody else looks up. */
-static bool address_of(str_t authority, struct sockaddr_storage *out)
+static bool address_of(str_t authority, uint64_t port, struct sockaddr_storage *out)
 {
 	char host[AUTHORITY_BYTES_MAX] = "";
 	bool is_v6 = authority.n && authority.p[0] == '[';
 	size_t end = is_v6 ? str_find(authority, ']') : str_find(authority, ':');
 	str_t name = is_v6 ? str_sub(authority, 1, end - 1) : str_sub(authority, 0, end);
 	str_t rest = str_sub(authority, is_v6 ? end + 1 : end, authority.n);
-	uint64_t port = 80;
 
 	if (name.n == 0 || name.n >= sizeof(host) || str_has_nul(name)) {
 		return false;
@@ -72,11 +45,17 @@ static bool address_of(str_t authority, struct sockaddr_storage *out)
 		     : uv_ip4_addr(host, (int)port, (struct sockaddr_in *)out) == 0;
 }
 
+static uint64_t default_port(const net_request_t *r)
+{
+	return r->tls ? 443 : 80;
+}
+
 bool wire_fits(const net_request_t *r)
 {
 	struct sockaddr_storage address;
 
-	return str_starts(r->url, STR("http://")) && (r->unix_path || address_of(authority_of(r->url), &address));
+	return str_starts(r->url, scheme_of(r)) &&
+	       (r->unix_path || address_of(authority_of(r), default_port(r), &address));
 }
 
 /* --- what goes out ------------------------------------------------------------------------------------- */
@@ -114,7 +93,7 @@ static MUST err_t headers_add(buf_t *b, const net_request_t *r)
 static MUST err_t head_build(arena_t *a, const net_request_t *r, str_t *out)
 {
 	AUTO(buf_done) buf_t b;
-	str_t authority = authority_of(r->url), path = str_sub(r->url, 7 + authority.n, r->url.n);
+	str_t authority = authority_of(r), path = str_sub(r->url, scheme_of(r).n + authority.n, r->url.n);
 
 	buf_init(&b, NET_RESPONSE_HEAD_BYTES_MAX + NET_URL_BYTES_MAX);
 	buf_add(&b, r->method);
@@ -136,7 +115,7 @@ static MUST err_t request_make(net_call_t *call, const net_request_t *r)
 {
 	wire_request_t *q = arena_new(call->arena, wire_request_t);
 	uint32_t total = r->total_timeout_ms ? r->total_timeout_ms : NET_TOTAL_TIMEOUT_MS;
-	str_t authority = authority_of(r->url);
+	str_t authority = authority_of(r);
 
 	q->is_head = str_eq(r->method, STR("HEAD"));
 	ENSURE(!q->is_head || !r->body.p, ERR_VALUE);
@@ -149,7 +128,10 @@ static MUST err_t request_make(net_call_t *call, const net_request_t *r)
 	if (r->unix_path) {
 		TRY(arena_cstr(call->arena, q->key, &q->unix_path));
 	} else {
-		ENSURE(address_of(authority, &q->address), ERR_VALUE);
+		ENSURE(address_of(authority, default_port(r), &q->address), ERR_VALUE);
+	}
+	if (r->tls) {
+		wire_tls_request(call, q, r);
 	}
 	q->connect_ms = r->connect_timeout_ms ? r->connect_timeout_ms : NET_CONNECT_TIMEOUT_MS;
 	q->end_us = total == UINT32_MAX ? 0 : loop_in_ms(call->client->loop, total);
@@ -165,7 +147,9 @@ static void on_closed(uv_handle_t *handle)
 	net_client_t *c = w->client;
 
 	answer_done(&w->answer);
+	tls_end_free(w->tls);
 	buf_wipe(&w->out);
+	buf_wipe(&w->behind);
 	heap_free(w->key);
 	heap_free(w);
 	client_socket_gone(c);
@@ -189,10 +173,13 @@ static void idle_unlink(wire_t *w)
 	w->client->n_idle--;
 }
 
-static void wire_close(wire_t *w)
+void wire_close(wire_t *w)
 {
 	idle_unlink(w);
 	if (!w->closing) {
+		if (w->tls) {
+			tls_end_close(w->tls);
+		}
 		w->closing = true;
 		uv_close(&w->h.handle, on_closed);
 	}
@@ -238,7 +225,7 @@ static void part(net_call_t *call, bool keep)
 	}
 }
 
-static void fail(net_call_t *call, err_t e)
+void wire_fail(net_call_t *call, err_t e)
 {
 	part(call, false);
 	call_end(call, e);
@@ -259,7 +246,7 @@ static void lost(wire_t *w)
 	bool again = w->is_old && call->repeatable && !w->answer.started && call->sends == 1;
 
 	if (!again) {
-		fail(call, ERR_UPSTREAM);
+		wire_fail(call, ERR_UPSTREAM);
 		return;
 	}
 	part(call, false);
@@ -271,7 +258,7 @@ static void on_timeout(void *arg)
 	net_call_t *call = arg;
 	net_client_t *c = call->client;
 
-	fail(call, ERR_TIMEOUT);
+	wire_fail(call, ERR_TIMEOUT);
 	client_wake(c);
 }
 
@@ -287,7 +274,7 @@ static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf);
 
-static void reading_set(wire_t *w, bool on)
+void wire_reading_set(wire_t *w, bool on)
 {
 	if (on == w->reading || w->closing) {
 		return;
@@ -307,28 +294,43 @@ static void answer_ended(wire_t *w)
 	call_end(call, e);
 }
 
+void wire_ended(wire_t *w, bool cleanly)
+{
+	if (!w->call) {
+		wire_close(w); /* kept, and the peer closed it */
+	} else if (!w->answer.started || !cleanly) {
+		lost(w);
+	} else {
+		answer_end(&w->answer);
+		answer_ended(w);
+	}
+}
+
+void wire_plain(wire_t *w, str_t bytes)
+{
+	if (!w->call) {
+		wire_close(w); /* kept, and the peer said something that nobody asked for */
+	} else if (answer_feed(&w->answer, bytes)) {
+		answer_ended(w);
+	} else if (call_is_full(w->call)) {
+		wire_reading_set(w, false);
+	}
+}
+
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
 	wire_t *w = stream->data;
 	net_client_t *c = w->client;
-	net_call_t *call = w->call;
 
 	if (n == 0 || w->closing) {
 		return;
 	}
-	if (!call) {
-		wire_close(w); /* kept: the peer closed it, or said something that nobody asked for */
-		return;
-	}
-	if (n < 0 && (!w->answer.started || n != UV_EOF)) {
-		lost(w);
-	} else if (n < 0) {
-		answer_end(&w->answer);
-		answer_ended(w);
-	} else if (answer_feed(&w->answer, str_bytes(buf->base, (size_t)n))) {
-		answer_ended(w);
-	} else if (call_is_full(call)) {
-		reading_set(w, false);
+	if (n < 0) {
+		wire_ended(w, n == UV_EOF && !w->tls); /* TLS has its own end, which cannot be forged */
+	} else if (w->tls) {
+		wire_tls_read(w, str_bytes(buf->base, (size_t)n));
+	} else {
+		wire_plain(w, str_bytes(buf->base, (size_t)n));
 	}
 	client_deliver(c);
 }
@@ -336,11 +338,22 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 void wire_resume(net_call_t *call)
 {
 	if (call->wire && !call_is_full(call)) {
-		reading_set(call->wire, true);
+		wire_reading_set(call->wire, true);
 	}
 }
 
 /* --- writing --------------------------------------------------------------------------------------------- */
+
+static void on_written(uv_write_t *req, int status);
+
+static void write_rest(wire_t *w)
+{
+	uv_buf_t rest = uv_buf_init(w->out.p, (unsigned)w->out.n);
+
+	if (uv_write(&w->write, &w->h.stream, &rest, 1, on_written) != 0) {
+		buf_wipe(&w->out); /* broken: the read side tells */
+	}
+}
 
 static void on_written(uv_write_t *req, int status)
 {
@@ -351,36 +364,57 @@ static void on_written(uv_write_t *req, int status)
 	if (status < 0 && !w->closing && w->call && !w->reading) {
 		lost(w); /* while reading, the read side tells, after what the peer still said */
 		client_deliver(c);
+	} else if (w->behind.n && !w->closing) {
+		buf_t empty = w->out;
+		w->out = w->behind;
+		w->behind = empty;
+		write_rest(w);
 	}
+}
+
+void wire_write(wire_t *w, str_t first, str_t second)
+{
+	uv_buf_t bufs[] = { uv_buf_init((char *)(uintptr_t)first.p, (unsigned)first.n),
+		uv_buf_init((char *)(uintptr_t)second.p, (unsigned)second.n) };
+
+	if (w->out.n) {
+		buf_add(&w->behind, first); /* libuv holds what is in `out` */
+		buf_add(&w->behind, second);
+		return;
+	}
+	int took = uv_try_write(&w->h.stream, bufs, second.n ? 2 : 1);
+	size_t n = took > 0 ? (size_t)took : 0, of_first = n < first.n ? n : first.n;
+	if (n == first.n + second.n) {
+		return;
+	}
+	buf_add(&w->out, str_sub(first, of_first, first.n));
+	buf_add(&w->out, str_sub(second, n - of_first, second.n));
+	write_rest(w);
 }
 
 /* At once what the kernel takes; the rest is copied, so that the caller's body may go with the call. */
 static void request_write(wire_t *w)
 {
 	const wire_request_t *q = w->call->request;
-	uv_buf_t bufs[] = { uv_buf_init((char *)(uintptr_t)q->head.p, (unsigned)q->head.n),
-		uv_buf_init((char *)(uintptr_t)q->body.p, (unsigned)q->body.n) };
-	int took = uv_try_write(&w->h.stream, bufs, q->body.n ? 2 : 1);
-	size_t n = took > 0 ? (size_t)took : 0, of_head = n < q->head.n ? n : q->head.n;
 
-	reading_set(w, true);
-	if (n == q->head.n + q->body.n) {
-		return;
-	}
-	buf_add(&w->out, str_sub(q->head, of_head, q->head.n));
-	buf_add(&w->out, str_sub(q->body, n - of_head, q->body.n));
-	uv_buf_t rest = uv_buf_init(w->out.p, (unsigned)w->out.n);
-	if (uv_write(&w->write, &w->h.stream, &rest, 1, on_written) != 0) {
-		buf_wipe(&w->out); /* broken: the read side tells */
+	wire_reading_set(w, true);
+	if (w->tls) {
+		tls_end_write(w->tls, (const str_t[]){ q->head, q->body }, 2);
+	} else {
+		wire_write(w, q->head, q->body);
 	}
 }
 
-static void request_send(wire_t *w)
+void wire_request_send(wire_t *w)
 {
 	net_call_t *call = w->call;
 	wire_request_t *q = call->request;
 
 	call->sends++;
+	if (w->tls) {
+		tls_peer_free(call->peer);
+		call->peer = tls_peer_hold(tls_end_peer(w->tls));
+	}
 	answer_init(&w->answer, call, q->is_head);
 	if (q->end_us) {
 		loop_timer_at(call->client->loop, &q->timer, q->end_us, on_timeout, call);
@@ -401,11 +435,16 @@ static void on_connected(uv_connect_t *req, int status)
 		return;
 	}
 	if (status < 0) {
-		fail(w->call, ERR_UPSTREAM);
+		wire_fail(w->call, ERR_UPSTREAM);
 		client_deliver(c);
 		return;
 	}
-	request_send(w);
+	if (w->call->tls) {
+		wire_tls_begin(w);
+		client_deliver(c);
+	} else {
+		wire_request_send(w);
+	}
 }
 
 static wire_t *wire_new(net_client_t *c, const wire_request_t *q)
@@ -418,6 +457,7 @@ static wire_t *wire_new(net_client_t *c, const wire_request_t *q)
 	w->client = c;
 	w->key = heap_cstr(q->key);
 	buf_init(&w->out, SIZE_MAX / 2); /* no more than the request that the caller made */
+	buf_init(&w->behind, SIZE_MAX / 2);
 	c->n_sockets++;
 	return w;
 }
@@ -434,7 +474,7 @@ static int connect_start(wire_t *w, const wire_request_t *q)
 
 static void failed_at_once(net_call_t *call)
 {
-	fail(call, ERR_UPSTREAM);
+	wire_fail(call, ERR_UPSTREAM);
 	client_wake(call->client); /* told from a turn of its own */
 }
 
@@ -453,7 +493,7 @@ static void connect_new(net_call_t *call)
 }
 
 /* The newest kept connection to that peer; those that are too old go. */
-static wire_t *idle_take(net_client_t *c, str_t key)
+static wire_t *idle_take(net_client_t *c, str_t key, str_t binding)
 {
 	uint64_t now_us = loop_mono_us(c->loop);
 
@@ -461,7 +501,7 @@ static wire_t *idle_take(net_client_t *c, str_t key)
 		next = w->next;
 		if (now_us - w->idle_us >= (uint64_t)NET_CLIENT_POOL_AGE_S * 1000000) {
 			wire_close(w);
-		} else if (str_eq(str_of(w->key), key)) {
+		} else if (str_eq(str_of(w->key), key) && (!binding.n || wire_tls_has_binding(w, binding))) {
 			idle_unlink(w);
 			return w;
 		}
@@ -471,20 +511,38 @@ static wire_t *idle_take(net_client_t *c, str_t key)
 
 static void connection_begin(net_call_t *call, bool fresh)
 {
-	wire_t *kept = fresh ? NULL : idle_take(call->client, call->request->key);
+	const wire_request_t *q = call->request;
+	wire_t *kept = fresh ? NULL : idle_take(call->client, q->key, STR_NULL);
 
-	if (!kept) {
+	if (kept) {
+		call->wire = kept;
+		kept->call = call;
+		wire_request_send(kept);
+	} else {
 		connect_new(call);
-		return;
 	}
+}
+
+/* Of the kept connections the one with this binding, or none at all. */
+static MUST err_t connection_resume(net_call_t *call)
+{
+	const wire_request_t *q = call->request;
+	wire_t *kept = idle_take(call->client, q->key, q->binding);
+
+	ENSURE(kept, ERR_NOT_FOUND);
+	call->repeatable = false;
 	call->wire = kept;
 	kept->call = call;
-	request_send(kept);
+	wire_request_send(kept);
+	return OK;
 }
 
 err_t wire_start(net_call_t *call, const net_request_t *r)
 {
 	TRY(request_make(call, r));
+	if (r->on_binding.n) {
+		return connection_resume(call);
+	}
 	connection_begin(call, false);
 	return OK;
 }
