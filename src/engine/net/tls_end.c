@@ -326,7 +326,7 @@ void tls_end_write(tls_end_t *e, const str_t *parts, size_t n)
 		str_t rest = parts[i];
 
 		if (rest.n <= sizeof(small) - filled) {
-			memcpy(small + filled, rest.p, rest.n);
+			memcpy(small + filled, rest.n ? rest.p : "", rest.n);
 			filled += rest.n;
 			continue;
 		}
