@@ -29,7 +29,7 @@ typedef enum {
 	SPIFFE_CA_DO_PREPARE, /* make a new key: NONE -> PREPARED */
 	SPIFFE_CA_DO_ACTIVATE, /* PREPARED -> ACTIVE, and the active one -> OLD in the same step */
 	SPIFFE_CA_DO_TAINT, /* PREPARED or OLD -> TAINTED */
-	SPIFFE_CA_DO_REVOKE, /* TAINTED -> REVOKED; an expired OLD or PREPARED one after its stay likewise */
+	SPIFFE_CA_DO_REVOKE, /* TAINTED -> REVOKED; OLD and PREPARED too, a day after they expired */
 } spiffe_ca_step_t;
 
 /* True while keys in this state stand in the bundle. */
@@ -48,8 +48,9 @@ typedef struct {
 	size_t i; /* to which key */
 	int64_t at_unix_s; /* when something is due next */
 } spiffe_ca_due_t;
-/* Says what is due. Repeat until DO_NOTHING. life_s: of a new key. Without any usable key the answers are
- * PREPARE, then ACTIVATE at once: an authority with an expired CA makes a new one by itself. */
-spiffe_ca_due_t spiffe_ca_due(const spiffe_ca_key_t *keys, size_t n, int64_t life_s, int64_t now_unix_s);
+/* Says what is due, by the lives the keys themselves have. Repeat until DO_NOTHING. Without any usable key the
+ * answers are PREPARE, then ACTIVATE at once: an authority with an expired CA makes a new one by itself. A
+ * full table (SPIFFE_CA_KEYS_MAX) makes step_check refuse PREPARE: revoke tainted keys first. */
+spiffe_ca_due_t spiffe_ca_due(const spiffe_ca_key_t *keys, size_t n, int64_t now_unix_s);
 
 #endif

@@ -7,14 +7,14 @@
 
 /* --- selectors (spiffe.md 13.3) ------------------------------------------------------------------ */
 
-/* "family:key:value..." each: family and key [a-z0-9_]+, value any visible text or blanks inside, no control
- * byte. Sorted by bytes and unique. */
+/* "family:key:value" each: family [a-z0-9_-]+, behind it any UTF-8 text without control bytes, at least one.
+ * Sorted by bytes and unique. */
 typedef struct {
 	const str_t *v;
 	size_t n;
 } spiffe_selectors_t;
 
-/* ERR_SELECTOR. The family need not be known: a foreign SPIRE has its own. */
+/* ERR_SELECTOR. The family need not be known: other attestors have their own. */
 MUST err_t spiffe_selector_check(str_t selector);
 /* Checks, sorts, drops twins; ERR_SELECTOR, ERR_LIMIT above max. The texts stay borrowed. */
 MUST err_t spiffe_selectors_make(arena_t *a, const str_t *texts, size_t n, size_t max,
@@ -88,7 +88,5 @@ MUST err_t spiffe_entry_apply(arena_t *a, const spiffe_entry_t *e, str_t agent_i
 /* The default identity comes first: priority descending, then older, then key. For qsort-like use. */
 int spiffe_entry_order(int64_t priority_x, int64_t created_x, str_t key_x, int64_t priority_y,
 	int64_t created_y, str_t key_y);
-/* A host name for a DNS SAN: letters, digits, '-' in labels, '*' never. */
-bool spiffe_dns_name_is(str_t name);
 
 #endif

@@ -23,7 +23,7 @@ enum {
 	SPIFFE_AUDIENCE_BYTES_MAX = 1024,
 	SPIFFE_LEEWAY_S_MAX = 10, /* JWT-SVID clock skew, applied once */
 	SPIFFE_BUNDLE_BYTES_MAX = 256 * 1024, /* 64 keys with RSA-4096 certificates */
-	SPIFFE_BUNDLE_KEYS_MAX = 64,
+	SPIFFE_BUNDLE_KEYS_MAX = 64, /* of which JOSE_JWKS_KEYS_MAX for JWTs and X509_ROOTS_MAX certificates */
 	SPIFFE_BUNDLE_MAP_BYTES_MAX = 4 << 20,
 	SPIFFE_BUNDLES_MAX = 64, /* trust domains of one authority */
 	SPIFFE_HINT_S_MIN = 60, /* refresh hints are clamped to 1 min..24 h (spiffe.md 6) */

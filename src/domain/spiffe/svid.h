@@ -16,8 +16,8 @@ typedef struct {
 
 /* Validates against the bundle of the leaf's own trust domain and nothing else. ERR_SVID, ERR_EXPIRED,
  * ERR_NOT_YET, ERR_TRUST_DOMAIN (not among trusts). */
-MUST err_t spiffe_x509_validate(arena_t *a, const x509_chain_t *chain, const spiffe_trusts_t *trusts,
-	int64_t now_unix_s, spiffe_x509_svid_t *out, diag_t *diag);
+MUST err_t spiffe_x509_validate(const x509_chain_t *chain, const spiffe_trusts_t *trusts, int64_t now_unix_s,
+	spiffe_x509_svid_t *out, diag_t *diag);
 /* The shape rules of a leaf alone: one URI SAN with path, no CA, keyUsage right. ERR_SVID. */
 MUST err_t spiffe_leaf_check(const x509_cert_t *leaf, spiffe_id_t *out_id, diag_t *diag);
 

@@ -2,7 +2,8 @@
  * Owns: nothing but the algorithm handles that crypto_init() fetches once and nobody changes after.
  * Threads: any, after crypto_init(). A crypto_key_t and a crypto_verifier_t may be used by many
  * threads at once; only the owner frees it.
- * Limits: limits.h. Forbidden: comparing secrets with anything but ct_eq (base); DER signatures. */
+ * Limits: limits.h. Forbidden: comparing secrets with anything but ct_eq (base); DER signatures, but for
+ * x509. */
 #ifndef ATTORN_CRYPTO_H
 #define ATTORN_CRYPTO_H
 
@@ -54,7 +55,7 @@ typedef enum {
 	CRYPTO_ES256,
 	CRYPTO_ES384,
 	CRYPTO_ES512,
-	CRYPTO_RS256, /* RSA: verified, never signed with */
+	CRYPTO_RS256,
 	CRYPTO_RS384,
 	CRYPTO_RS512,
 	CRYPTO_PS256,
@@ -107,6 +108,10 @@ crypto_alg_t crypto_alg_for(crypto_kind_t kind);
  * key, no small-order points. ERR_ALGORITHM when alg does not fit the key, else ERR_SIGNATURE. */
 MUST err_t crypto_verify(const crypto_pub_t *pub, crypto_alg_t alg, str_t msg, str_t sig);
 
+/* Verifies as requests and certificates are signed (RFC 5280 4.1.1.3): ECDSA in DER over a hash of 256, 384
+ * or 512 bits whatever the curve, RSA PKCS#1 v1.5. For x509 alone: no token has such signatures. */
+MUST err_t crypto_verify_x509(const crypto_pub_t *pub, int hash_bits, str_t msg, str_t sig);
+
 /* A key prepared for many verifications (EC and RSA parse once; Ed25519 has nothing to prepare). */
 typedef struct crypto_verifier crypto_verifier_t;
 MUST err_t crypto_verifier_new(const crypto_pub_t *pub, crypto_verifier_t **out);
@@ -117,27 +122,37 @@ const crypto_pub_t *crypto_verifier_pub(const crypto_verifier_t *v);
 
 /* --- private keys ------------------------------------------------------------------------------ */
 
-/* A private key, prepared for signing: Ed25519 or P-256. The secret half lies in a slot of the
- * guarded slab (P-256 also inside OpenSSL, which wipes its copy when freed). */
+/* A private key, prepared for signing: Ed25519, P-256 or RSA. The secret half lies in a slot of the
+ * guarded slab (P-256 and RSA also inside OpenSSL, which wipes its copy when freed). RSA is for CAs and
+ * JWT-SVIDs of those who ask for it: agents and our own tokens never use it. */
 typedef struct crypto_key crypto_key_t;
 /* Generates from the kernel's generator. kind: CRYPTO_KEY_ED25519 or CRYPTO_KEY_P256. */
 MUST err_t crypto_key_generate(crypto_kind_t kind, crypto_key_t **out);
+/* RSA of 2048, 3072 or 4096 bits, e = 65537; else ERR_KEY. Takes 0.1 to 3 s: never on the loop. */
+MUST err_t crypto_key_generate_rsa(int bits, crypto_key_t **out);
 /* From 32 secret bytes: the RFC 8032 seed, or the P-256 scalar (ERR_KEY if 0 or >= the order). */
 MUST err_t crypto_key_from_secret(crypto_kind_t kind, str_t secret32, crypto_key_t **out);
-/* PKCS#8 DER, Ed25519 or P-256; ERR_KEY. */
+/* PKCS#8 DER (RFC 5958), Ed25519, P-256 or RSA; ERR_KEY. */
 MUST err_t crypto_key_from_pkcs8(str_t der, crypto_key_t **out);
 MUST err_t crypto_key_to_pkcs8(const crypto_key_t *k, secret_t *out_der);
+/* Writes the PKCS#8 DER of a P-256 key straight into memory of the caller, who wipes it: a node holds many
+ * keys and few large slots. */
+void crypto_key_p256_pkcs8(const crypto_key_t *k, uint8_t out[CRYPTO_P256_PKCS8_BYTES]);
 void crypto_key_free(crypto_key_t *k);
 DEFINE_AUTO(crypto_key_t *, crypto_key_free);
 const crypto_pub_t *crypto_key_pub(const crypto_key_t *k);
-/* Borrows the 32 secret bytes (to seal or to write a key file). */
+/* Borrows the secret bytes (to seal or to write a key file): 32, or for RSA the PKCS#8 DER. */
 str_t crypto_key_peek_secret(const crypto_key_t *k);
 static inline crypto_alg_t crypto_key_alg(const crypto_key_t *k)
 {
 	return crypto_alg_for(crypto_key_pub(k)->kind);
 }
-/* Signs msg with crypto_key_alg(k): 64 bytes either way (Ed25519; ES256 as r||s). */
+/* Signs msg with crypto_key_alg(k): 64 bytes either way (Ed25519; ES256 as r||s). ERR_ALGORITHM for RSA,
+ * which has no one algorithm. */
 MUST err_t crypto_key_sign(const crypto_key_t *k, str_t msg, uint8_t out[CRYPTO_SIGN_BYTES_MAX]);
+/* Signs with any algorithm that fits the key; out_n bytes are written. ERR_ALGORITHM. */
+MUST err_t crypto_key_sign_as(const crypto_key_t *k, crypto_alg_t alg, str_t msg,
+	uint8_t out[CRYPTO_SIG_BYTES_MAX], size_t *out_n);
 
 /* --- sealing ----------------------------------------------------------------------------------- */
 

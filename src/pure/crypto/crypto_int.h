@@ -35,8 +35,21 @@ const EC_GROUP *crypto_group(crypto_kind_t kind);
 const char *crypto_group_name(crypto_kind_t kind);
 /* Builds an OpenSSL public key; ERR_KEY. */
 MUST err_t crypto_evp_from_pub(const crypto_pub_t *pub, EVP_PKEY **out);
-/* Reads kind and raw bytes back out of an OpenSSL key; ERR_KEY. */
-MUST err_t crypto_pub_from_evp(const EVP_PKEY *pkey, crypto_pub_t *out);
+/* Reads modulus and exponent out of an OpenSSL key; ERR_KEY. */
+MUST err_t crypto_pub_from_rsa(const EVP_PKEY *pkey, crypto_pub_t *out);
+
+struct crypto_key {
+	crypto_pub_t pub;
+	secret_t secret; /* Ed25519: seed||public, libsodium's form; P-256: the scalar; RSA: PKCS#8 DER */
+	EVP_PKEY *pkey; /* NULL for Ed25519 */
+};
+/* RSA (rsa.c). From an OpenSSL key pair, which is taken over; sizes checked. ERR_KEY. */
+MUST err_t crypto_rsa_key(EVP_PKEY *pkey, crypto_key_t **out);
+MUST err_t crypto_rsa_sign(EVP_PKEY *pkey, crypto_alg_t alg, str_t msg, uint8_t out[CRYPTO_SIG_BYTES_MAX],
+	size_t *out_n);
+/* Sets padding, salt and digest of `alg` on a context prepared to sign or verify. */
+MUST err_t crypto_evp_padding(EVP_PKEY_CTX *c, const crypto_alg_info_t *info);
+MUST err_t crypto_pkcs8_write(EVP_PKEY *pkey, secret_t *out_der);
 
 DEFINE_AUTO(EVP_PKEY *, EVP_PKEY_free);
 DEFINE_AUTO(EVP_PKEY_CTX *, EVP_PKEY_CTX_free);

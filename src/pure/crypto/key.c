@@ -15,12 +15,11 @@ DEFINE_AUTO(PKCS8_PRIV_KEY_INFO *, PKCS8_PRIV_KEY_INFO_free);
 /* RFC 8410 7: the 16 bytes in front of the seed in every Ed25519 PKCS#8 without public key. */
 static const uint8_t ed25519_pkcs8_head[16] = { 0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03,
 	0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20 };
-
-struct crypto_key {
-	crypto_pub_t pub;
-	secret_t secret; /* Ed25519: seed||public, libsodium's form; P-256: the scalar */
-	EVP_PKEY *pkey; /* P-256 only */
-};
+/* RFC 5915 3 inside RFC 5958: what stands before the scalar, and between it and the point's x||y. */
+static const uint8_t p256_pkcs8_head[36] = { 0x30, 0x81, 0x87, 0x02, 0x01, 0x00, 0x30, 0x13, 0x06, 0x07,
+	0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07,
+	0x04, 0x6d, 0x30, 0x6b, 0x02, 0x01, 0x01, 0x04, 0x20 };
+static const uint8_t p256_pkcs8_middle[6] = { 0xa1, 0x44, 0x03, 0x42, 0x00, 0x04 };
 
 void crypto_key_free(crypto_key_t *k)
 {
@@ -39,7 +38,9 @@ const crypto_pub_t *crypto_key_pub(const crypto_key_t *k)
 
 str_t crypto_key_peek_secret(const crypto_key_t *k)
 {
-	return str_sub(secret_peek(&k->secret), 0, CRYPTO_SECRET_BYTES);
+	str_t whole = secret_peek(&k->secret);
+
+	return k->pub.kind == CRYPTO_KEY_RSA ? whole : str_sub(whole, 0, CRYPTO_SECRET_BYTES);
 }
 
 static err_t key_ed25519(str_t seed, crypto_key_t *k)
@@ -151,6 +152,7 @@ MUST err_t crypto_key_sign(const crypto_key_t *k, str_t msg, uint8_t out[CRYPTO_
 	uint8_t sig[CRYPTO_SIGN_BYTES_MAX];
 
 	CHECK(msg.n <= CRYPTO_MESSAGE_BYTES_MAX);
+	ENSURE(k->pub.kind != CRYPTO_KEY_RSA, ERR_ALGORITHM);
 	if (k->pub.kind == CRYPTO_KEY_ED25519) {
 		ENSURE(crypto_sign_detached(sig, NULL, str_u8(msg), msg.n, k->secret.p) == 0, ERR_CRYPTO);
 	} else {
@@ -160,26 +162,45 @@ MUST err_t crypto_key_sign(const crypto_key_t *k, str_t msg, uint8_t out[CRYPTO_
 	return OK;
 }
 
+MUST err_t crypto_key_sign_as(const crypto_key_t *k, crypto_alg_t alg, str_t msg,
+	uint8_t out[CRYPTO_SIG_BYTES_MAX], size_t *out_n)
+{
+	ENSURE(crypto_alg_fits(alg, k->pub.kind), ERR_ALGORITHM);
+	if (k->pub.kind == CRYPTO_KEY_RSA) {
+		CHECK(msg.n <= CRYPTO_MESSAGE_BYTES_MAX);
+		return crypto_rsa_sign(k->pkey, alg, msg, out, out_n);
+	}
+	TRY(crypto_key_sign(k, msg, out));
+	*out_n = CRYPTO_SIGN_BYTES_MAX;
+	return OK;
+}
+
 /* --- PKCS#8 ------------------------------------------------------------------------------------- */
 
-static err_t pkcs8_secret(str_t der, crypto_kind_t *out_kind, uint8_t out[32])
+static err_t pkcs8_read(str_t der, EVP_PKEY **out)
 {
 	const unsigned char *p = str_u8(der);
 	AUTO(PKCS8_PRIV_KEY_INFO_free)
 	PKCS8_PRIV_KEY_INFO *info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &p, (long)der.n);
-	ENSURE(info && p == str_u8(der) + der.n, ERR_KEY);
 
-	AUTO(EVP_PKEY_free) EVP_PKEY *pkey = EVP_PKCS82PKEY(info);
-	size_t n = 32;
+	ENSURE(info && p == str_u8(der) + der.n, ERR_KEY);
+	EVP_PKEY *pkey = EVP_PKCS82PKEY(info);
 	ENSURE(pkey, ERR_KEY);
+	*out = pkey;
+	return OK;
+}
+
+static err_t pkcs8_secret(const EVP_PKEY *pkey, crypto_kind_t *out_kind, uint8_t out[32])
+{
+	char group[64];
+	size_t n = 32, group_n = 0;
+	AUTO(BN_clear_free) BIGNUM *d = NULL;
+
 	if (EVP_PKEY_is_a(pkey, "ED25519")) {
 		ENSURE(EVP_PKEY_get_raw_private_key(pkey, out, &n) == 1 && n == 32, ERR_KEY);
 		*out_kind = CRYPTO_KEY_ED25519;
 		return OK;
 	}
-	char group[64];
-	size_t group_n = 0;
-	AUTO(BN_clear_free) BIGNUM *d = NULL;
 	ENSURE(EVP_PKEY_is_a(pkey, "EC"), ERR_KEY);
 	ENSURE(EVP_PKEY_get_group_name(pkey, group, sizeof group, &group_n) == 1, ERR_KEY);
 	ENSURE(str_eq(str_bytes(group, group_n), STR("prime256v1")), ERR_KEY);
@@ -189,27 +210,40 @@ static err_t pkcs8_secret(str_t der, crypto_kind_t *out_kind, uint8_t out[32])
 	return OK;
 }
 
-MUST err_t crypto_key_from_pkcs8(str_t der, crypto_key_t **out)
+static err_t key_from_evp(EVP_PKEY *pkey, crypto_key_t **out)
 {
 	AUTO(secret_done) secret_t s = { 0 };
 	crypto_kind_t kind = CRYPTO_KEY_NONE;
 
-	ENSURE(der.n > 0 && der.n <= CRYPTO_DER_BYTES_MAX, ERR_KEY);
+	if (EVP_PKEY_is_a(pkey, "RSA")) {
+		return crypto_rsa_key(pkey, out);
+	}
 	TRY(secret_new(CRYPTO_SECRET_BYTES, &s));
-	err_t e = pkcs8_secret(der, &kind, s.p);
-	ERR_clear_error();
-	TRY(e);
+	TRY(pkcs8_secret(pkey, &kind, s.p));
 	return crypto_key_from_secret(kind, secret_peek(&s), out);
 }
 
-static err_t pkcs8_write_p256(EVP_PKEY *pkey, secret_t *out_der)
+MUST err_t crypto_key_from_pkcs8(str_t der, crypto_key_t **out)
+{
+	AUTO(EVP_PKEY_free) EVP_PKEY *pkey = NULL;
+
+	ENSURE(der.n > 0 && der.n <= CRYPTO_PKCS8_BYTES_MAX, ERR_KEY);
+	err_t e = pkcs8_read(der, &pkey);
+	if (e == OK) {
+		e = key_from_evp(pkey, out);
+	}
+	ERR_clear_error();
+	return e;
+}
+
+MUST err_t crypto_pkcs8_write(EVP_PKEY *pkey, secret_t *out_der)
 {
 	AUTO(PKCS8_PRIV_KEY_INFO_free) PKCS8_PRIV_KEY_INFO *info = EVP_PKEY2PKCS8(pkey);
 	AUTO(secret_done) secret_t der = { 0 };
 
 	ENSURE(info, ERR_CRYPTO);
 	int n = i2d_PKCS8_PRIV_KEY_INFO(info, NULL);
-	ENSURE(n > 0 && n <= CRYPTO_DER_BYTES_MAX, ERR_CRYPTO);
+	ENSURE(n > 0 && n <= CRYPTO_PKCS8_BYTES_MAX, ERR_CRYPTO);
 	TRY(secret_new((size_t)n, &der));
 	unsigned char *p = der.p;
 	ENSURE(i2d_PKCS8_PRIV_KEY_INFO(info, &p) == n, ERR_CRYPTO);
@@ -218,12 +252,31 @@ static err_t pkcs8_write_p256(EVP_PKEY *pkey, secret_t *out_der)
 	return OK;
 }
 
+void crypto_key_p256_pkcs8(const crypto_key_t *k, uint8_t out[CRYPTO_P256_PKCS8_BYTES])
+{
+	uint8_t *p = out;
+
+	CHECK(k->pub.kind == CRYPTO_KEY_P256 && k->secret.n == CRYPTO_SECRET_BYTES);
+	memcpy(p, p256_pkcs8_head, sizeof p256_pkcs8_head);
+	p += sizeof p256_pkcs8_head;
+	memcpy(p, k->secret.p, CRYPTO_SECRET_BYTES);
+	p += CRYPTO_SECRET_BYTES;
+	memcpy(p, p256_pkcs8_middle, sizeof p256_pkcs8_middle);
+	memcpy(p + sizeof p256_pkcs8_middle, k->pub.raw, k->pub.n);
+}
+
 MUST err_t crypto_key_to_pkcs8(const crypto_key_t *k, secret_t *out_der)
 {
 	secret_t der = { 0 };
 
-	if (k->pub.kind != CRYPTO_KEY_ED25519) {
-		return pkcs8_write_p256(k->pkey, out_der);
+	if (k->pub.kind == CRYPTO_KEY_RSA) {
+		return secret_from(secret_peek(&k->secret), out_der);
+	}
+	if (k->pub.kind == CRYPTO_KEY_P256) {
+		TRY(secret_new(CRYPTO_P256_PKCS8_BYTES, &der));
+		crypto_key_p256_pkcs8(k, der.p);
+		*out_der = der;
+		return OK;
 	}
 	TRY(secret_new(sizeof ed25519_pkcs8_head + CRYPTO_SECRET_BYTES, &der));
 	memcpy(der.p, ed25519_pkcs8_head, sizeof ed25519_pkcs8_head);

@@ -8,8 +8,10 @@ enum {
 	CRYPTO_RSA_BYTES_MAX = CRYPTO_RSA_BITS_MAX / 8,
 	CRYPTO_PUB_BYTES_MAX = CRYPTO_RSA_BYTES_MAX,
 	CRYPTO_SIG_BYTES_MAX = CRYPTO_RSA_BYTES_MAX,
-	CRYPTO_SIGN_BYTES_MAX = 64, /* Ed25519 and ES256, all we sign with */
+	CRYPTO_SIGN_BYTES_MAX = 64, /* Ed25519 and ES256, all that agents and tokens sign with */
 	CRYPTO_DER_BYTES_MAX = 2048, /* an RSA-4096 SPKI is 550 bytes */
+	CRYPTO_PKCS8_BYTES_MAX = 2560, /* RSA-4096: 2376 */
+	CRYPTO_P256_PKCS8_BYTES = 138,
 	CRYPTO_MESSAGE_BYTES_MAX = 16 << 20, /* nothing larger is signed or sealed in one piece */
 
 	/* password sealing: what we write, and what we agree to spend on a file we are handed */

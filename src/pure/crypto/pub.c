@@ -14,6 +14,18 @@ DEFINE_AUTO(OSSL_PARAM *, OSSL_PARAM_free);
 static const uint8_t ed25519_spki_head[12] = { 0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70,
 	0x03, 0x21, 0x00 };
 
+/* RFC 5480 2: what stands before x||y of an uncompressed point, by curve. */
+typedef struct {
+	crypto_kind_t kind;
+	str_t head;
+} ec_spki_t;
+#define EC_OID "\x06\x07\x2a\x86\x48\xce\x3d\x02\x01"
+static const ec_spki_t ec_spki[] = {
+	{ CRYPTO_KEY_P256, STR_INIT("\x30\x59\x30\x13" EC_OID "\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x42\0\x04") },
+	{ CRYPTO_KEY_P384, STR_INIT("\x30\x76\x30\x10" EC_OID "\x06\x05\x2b\x81\x04\0\x22\x03\x62\0\x04") },
+	{ CRYPTO_KEY_P521, STR_INIT("\x30\x81\x9b\x30\x10" EC_OID "\x06\x05\x2b\x81\x04\0\x23\x03\x81\x86\0\x04") },
+};
+
 size_t crypto_coord_bytes(crypto_kind_t kind)
 {
 	switch (kind) {
@@ -192,83 +204,57 @@ MUST err_t crypto_evp_from_pub(const crypto_pub_t *pub, EVP_PKEY **out)
 	return evp_from_rsa(pub, out);
 }
 
-static err_t bn_param(const EVP_PKEY *pkey, const char *name, size_t width, uint8_t *out, size_t *out_n)
+static err_t bn_param(const EVP_PKEY *pkey, const char *name, uint8_t *out, size_t *out_n)
 {
 	AUTO(BN_clear_free) BIGNUM *bn = NULL;
 
 	ENSURE(EVP_PKEY_get_bn_param(pkey, name, &bn) == 1, ERR_KEY);
 	size_t n = (size_t)BN_num_bytes(bn);
-	ENSURE(n <= CRYPTO_PUB_BYTES_MAX, ERR_KEY);
-	if (width) {
-		ENSURE(BN_bn2binpad(bn, out, (int)width) == (int)width, ERR_KEY);
-		n = width;
-	} else {
-		BN_bn2bin(bn, out);
-	}
+	ENSURE(n > 0 && n <= CRYPTO_PUB_BYTES_MAX, ERR_KEY);
+	BN_bn2bin(bn, out);
 	*out_n = n;
 	return OK;
 }
 
-static err_t pub_from_evp_ec(const EVP_PKEY *pkey, crypto_pub_t *out)
-{
-	static const crypto_kind_t kinds[] = { CRYPTO_KEY_P256, CRYPTO_KEY_P384, CRYPTO_KEY_P521 };
-	static const char *const names[] = { "prime256v1", "secp384r1", "secp521r1" };
-	char group[64];
-	size_t group_n = 0;
-
-	ENSURE(EVP_PKEY_get_group_name(pkey, group, sizeof group, &group_n) == 1, ERR_KEY);
-	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-		if (!str_eq(str_of(names[i]), str_bytes(group, group_n))) {
-			continue;
-		}
-		uint8_t x[CRYPTO_PUB_BYTES_MAX], y[CRYPTO_PUB_BYTES_MAX];
-		size_t x_n = 0, y_n = 0;
-		size_t width = crypto_coord_bytes(kinds[i]);
-		TRY(bn_param(pkey, OSSL_PKEY_PARAM_EC_PUB_X, width, x, &x_n));
-		TRY(bn_param(pkey, OSSL_PKEY_PARAM_EC_PUB_Y, width, y, &y_n));
-		return crypto_pub_ec(kinds[i], str_bytes(x, x_n), str_bytes(y, y_n), out);
-	}
-	return ERR_KEY;
-}
-
-static err_t pub_from_evp_rsa(const EVP_PKEY *pkey, crypto_pub_t *out)
+MUST err_t crypto_pub_from_rsa(const EVP_PKEY *pkey, crypto_pub_t *out)
 {
 	uint8_t n[CRYPTO_PUB_BYTES_MAX], e[CRYPTO_PUB_BYTES_MAX];
 	size_t n_n = 0, e_n = 0;
 
-	TRY(bn_param(pkey, OSSL_PKEY_PARAM_RSA_N, 0, n, &n_n));
-	TRY(bn_param(pkey, OSSL_PKEY_PARAM_RSA_E, 0, e, &e_n));
+	ENSURE(EVP_PKEY_is_a(pkey, "RSA"), ERR_KEY); /* and not RSA-PSS, whose parameters we do not read */
+	TRY(bn_param(pkey, OSSL_PKEY_PARAM_RSA_N, n, &n_n));
+	TRY(bn_param(pkey, OSSL_PKEY_PARAM_RSA_E, e, &e_n));
 	return crypto_pub_rsa(str_bytes(n, n_n), str_bytes(e, e_n), out);
-}
-
-MUST err_t crypto_pub_from_evp(const EVP_PKEY *pkey, crypto_pub_t *out)
-{
-	uint8_t raw[CRYPTO_ED25519_PUB_BYTES];
-	size_t n = sizeof raw;
-
-	if (EVP_PKEY_is_a(pkey, "EC")) {
-		return pub_from_evp_ec(pkey, out);
-	}
-	if (EVP_PKEY_is_a(pkey, "RSA")) {
-		return pub_from_evp_rsa(pkey, out);
-	}
-	ENSURE(EVP_PKEY_is_a(pkey, "ED25519"), ERR_KEY);
-	ENSURE(EVP_PKEY_get_raw_public_key(pkey, raw, &n) == 1, ERR_KEY);
-	return crypto_pub_ed25519(str_bytes(raw, n), out);
 }
 
 /* --- SubjectPublicKeyInfo ----------------------------------------------------------------------- */
 
+/* Ed25519 and the curves: a fixed head, then the raw key. */
+static str_t spki_head(crypto_kind_t kind)
+{
+	if (kind == CRYPTO_KEY_ED25519) {
+		return str_bytes(ed25519_spki_head, sizeof ed25519_spki_head);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(ec_spki); i++) {
+		if (ec_spki[i].kind == kind) {
+			return ec_spki[i].head;
+		}
+	}
+	return STR_NULL;
+}
+
 static err_t spki_write(const crypto_pub_t *pub, uint8_t out[CRYPTO_DER_BYTES_MAX], size_t *out_n)
 {
-	if (pub->kind == CRYPTO_KEY_ED25519) {
-		memcpy(out, ed25519_spki_head, sizeof ed25519_spki_head);
-		memcpy(out + sizeof ed25519_spki_head, pub->raw, pub->n);
-		*out_n = sizeof ed25519_spki_head + pub->n;
+	AUTO(EVP_PKEY_free) EVP_PKEY *pkey = NULL;
+	str_t head = spki_head(pub->kind);
+	unsigned char *p = out;
+
+	if (head.p) {
+		memcpy(out, head.p, head.n);
+		memcpy(out + head.n, pub->raw, pub->n);
+		*out_n = head.n + pub->n;
 		return OK;
 	}
-	AUTO(EVP_PKEY_free) EVP_PKEY *pkey = NULL;
-	unsigned char *p = out;
 	TRY(crypto_evp_from_pub(pub, &pkey));
 	int n = i2d_PUBKEY(pkey, NULL);
 	ENSURE(n > 0 && n <= CRYPTO_DER_BYTES_MAX, ERR_CRYPTO);
@@ -287,26 +273,37 @@ MUST err_t crypto_pub_to_spki(arena_t *a, const crypto_pub_t *pub, str_t *out_de
 	return OK;
 }
 
-static err_t spki_read(str_t der, crypto_pub_t *out)
+static err_t spki_read_rsa(str_t der, crypto_pub_t *out)
 {
 	const unsigned char *p = str_u8(der);
 	AUTO(EVP_PKEY_free) EVP_PKEY *pkey = d2i_PUBKEY(NULL, &p, (long)der.n);
 
 	ENSURE(pkey, ERR_KEY);
-	return crypto_pub_from_evp(pkey, out);
+	return crypto_pub_from_rsa(pkey, out);
 }
 
+/* One key, one spelling: compressed points, other parameters and trailing bytes end here. */
 MUST err_t crypto_pub_from_spki(str_t der, crypto_pub_t *out)
 {
+	static const str_t ed25519 = { (const char *)ed25519_spki_head, sizeof ed25519_spki_head };
 	crypto_pub_t pub;
 	uint8_t again[CRYPTO_DER_BYTES_MAX];
 	size_t n = 0;
 
 	ENSURE(der.n > 0 && der.n <= CRYPTO_DER_BYTES_MAX, ERR_KEY);
-	err_t e = spki_read(der, &pub);
+	if (str_starts(der, ed25519)) {
+		return crypto_pub_ed25519(str_sub(der, ed25519.n, der.n), out);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(ec_spki); i++) {
+		size_t head = ec_spki[i].head.n, width = crypto_coord_bytes(ec_spki[i].kind);
+		if (str_starts(der, ec_spki[i].head)) {
+			str_t x = str_sub(der, head, width), y = str_sub(der, head + width, der.n);
+			return crypto_pub_ec(ec_spki[i].kind, x, y, out);
+		}
+	}
+	err_t e = spki_read_rsa(der, &pub);
 	ERR_clear_error();
 	TRY(e);
-	/* one key, one spelling: compressed points, odd parameters and trailing bytes end here */
 	TRY(spki_write(&pub, again, &n));
 	ENSURE(str_eq(der, str_bytes(again, n)), ERR_KEY);
 	*out = pub;

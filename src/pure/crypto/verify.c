@@ -59,44 +59,47 @@ static err_t ecdsa_to_der(str_t sig, size_t width, uint8_t der[2 * CRYPTO_COORD_
 	return OK;
 }
 
-static err_t evp_prepare(EVP_PKEY_CTX *check, const crypto_alg_info_t *info)
+MUST err_t crypto_evp_padding(EVP_PKEY_CTX *c, const crypto_alg_info_t *info)
 {
-	ENSURE(EVP_PKEY_verify_init(check) == 1, ERR_CRYPTO);
 	if (info->pad == CRYPTO_PAD_PKCS1) {
-		ENSURE(EVP_PKEY_CTX_set_rsa_padding(check, RSA_PKCS1_PADDING) == 1, ERR_CRYPTO);
+		ENSURE(EVP_PKEY_CTX_set_rsa_padding(c, RSA_PKCS1_PADDING) == 1, ERR_CRYPTO);
 	}
 	if (info->pad == CRYPTO_PAD_PSS) {
-		ENSURE(EVP_PKEY_CTX_set_rsa_padding(check, RSA_PKCS1_PSS_PADDING) == 1, ERR_CRYPTO);
+		ENSURE(EVP_PKEY_CTX_set_rsa_padding(c, RSA_PKCS1_PSS_PADDING) == 1, ERR_CRYPTO);
 		/* the salt is as long as the hash, nothing else (RFC 7518 3.5, oauth P77) */
-		ENSURE(EVP_PKEY_CTX_set_rsa_pss_saltlen(check, RSA_PSS_SALTLEN_DIGEST) == 1, ERR_CRYPTO);
+		ENSURE(EVP_PKEY_CTX_set_rsa_pss_saltlen(c, RSA_PSS_SALTLEN_DIGEST) == 1, ERR_CRYPTO);
 	}
 	if (info->pad != CRYPTO_PAD_NONE) {
-		ENSURE(EVP_PKEY_CTX_set_signature_md(check, crypto_md(info->hash_bits)) == 1, ERR_CRYPTO);
+		ENSURE(EVP_PKEY_CTX_set_signature_md(c, crypto_md(info->hash_bits)) == 1, ERR_CRYPTO);
 	}
+	return OK;
+}
+
+static err_t evp_verify(EVP_PKEY *pkey, const crypto_alg_info_t *info, str_t msg, str_t sig)
+{
+	uint8_t hash[CRYPTO_HASH_BYTES_MAX];
+	unsigned int hash_n = 0;
+
+	ENSURE(EVP_Digest(msg.p, msg.n, hash, &hash_n, crypto_md(info->hash_bits), NULL) == 1, ERR_CRYPTO);
+	AUTO(EVP_PKEY_CTX_free) EVP_PKEY_CTX *check = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
+	ENSURE(check && EVP_PKEY_verify_init(check) == 1, ERR_CRYPTO);
+	TRY(crypto_evp_padding(check, info));
+	ENSURE(EVP_PKEY_verify(check, str_u8(sig), sig.n, hash, hash_n) == 1, ERR_SIGNATURE);
 	return OK;
 }
 
 static err_t evp_check(EVP_PKEY *pkey, const crypto_pub_t *pub, crypto_alg_t alg, str_t msg, str_t sig)
 {
 	const crypto_alg_info_t *info = crypto_alg_info(alg);
-	uint8_t hash[CRYPTO_HASH_BYTES_MAX];
 	uint8_t der[2 * CRYPTO_COORD_BYTES_MAX + 16];
 	size_t der_n = 0;
 
 	if (info->pad == CRYPTO_PAD_NONE) {
 		TRY(ecdsa_to_der(sig, crypto_coord_bytes(pub->kind), der, &der_n));
-		sig = str_bytes(der, der_n);
-	} else {
-		ENSURE(sig.n == pub->n, ERR_SIGNATURE); /* RFC 8017 8.1.2 step 1, 8.2.2 step 1 */
+		return evp_verify(pkey, info, msg, str_bytes(der, der_n));
 	}
-	unsigned int hash_n = 0;
-	ENSURE(EVP_Digest(msg.p, msg.n, hash, &hash_n, crypto_md(info->hash_bits), NULL) == 1, ERR_CRYPTO);
-
-	AUTO(EVP_PKEY_CTX_free) EVP_PKEY_CTX *check = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
-	ENSURE(check, ERR_CRYPTO);
-	TRY(evp_prepare(check, info));
-	ENSURE(EVP_PKEY_verify(check, str_u8(sig), sig.n, hash, hash_n) == 1, ERR_SIGNATURE);
-	return OK;
+	ENSURE(sig.n == pub->n, ERR_SIGNATURE); /* RFC 8017 8.1.2 step 1, 8.2.2 step 1 */
+	return evp_verify(pkey, info, msg, sig);
 }
 
 static err_t check(EVP_PKEY *pkey, const crypto_pub_t *pub, crypto_alg_t alg, str_t msg, str_t sig)
@@ -130,4 +133,22 @@ MUST err_t crypto_verify(const crypto_pub_t *pub, crypto_alg_t alg, str_t msg, s
 		TRY(crypto_evp_from_pub(pub, &pkey));
 	}
 	return check(pkey, pub, alg, msg, sig);
+}
+
+MUST err_t crypto_verify_x509(const crypto_pub_t *pub, int hash_bits, str_t msg, str_t sig)
+{
+	const crypto_alg_info_t info = { .kind = pub->kind, .hash_bits = hash_bits,
+		.pad = pub->kind == CRYPTO_KEY_RSA ? CRYPTO_PAD_PKCS1 : CRYPTO_PAD_NONE };
+	AUTO(EVP_PKEY_free) EVP_PKEY *pkey = NULL;
+
+	CHECK(msg.n <= CRYPTO_MESSAGE_BYTES_MAX);
+	CHECK(hash_bits == 256 || hash_bits == 384 || hash_bits == 512);
+	ENSURE(pub->kind == CRYPTO_KEY_RSA || crypto_coord_bytes(pub->kind), ERR_ALGORITHM);
+	ENSURE(pub->kind != CRYPTO_KEY_RSA || sig.n == pub->n, ERR_SIGNATURE);
+	TRY(crypto_evp_from_pub(pub, &pkey));
+	err_t e = evp_verify(pkey, &info, msg, sig); /* ECDSA: OpenSSL insists on DER in shortest form */
+	if (e != OK) {
+		ERR_clear_error();
+	}
+	return e;
 }

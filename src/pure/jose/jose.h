@@ -30,6 +30,10 @@ typedef struct {
  * 4); private members (d, p, q, dp, dq, qi, oth, k) and duplicates are refused. ERR_KEY, ERR_SYNTAX,
  * ERR_DUPLICATE, ERR_LIMIT. */
 MUST err_t jose_jwk_parse(arena_t *a, str_t text, jose_jwk_t *out, diag_t *diag);
+/* The same from a parsed object. */
+MUST err_t jose_jwk_read(const json_t *jwk, jose_jwk_t *out, diag_t *diag);
+/* Writes the members kty, crv, x, y or kty, n, e into the open object of w. */
+void jose_jwk_members(jw_t *w, const crypto_pub_t *pub);
 /* Writes the public JWK as compact JSON; kid and use may be STR_NULL. */
 MUST err_t jose_jwk_write(arena_t *a, const crypto_pub_t *pub, str_t kid, str_t use, str_t *out_json);
 /* Parses {"keys":[...]}; a key that cannot be used here (unknown kty, curve, size) is skipped alone
@@ -59,6 +63,7 @@ typedef struct {
 	crypto_alg_t alg;
 	str_t typ, kid;
 	const crypto_pub_t *jwk; /* NULL when absent; whoever does not expect one refuses it */
+	const json_t *header; /* all members, for whoever allows only some (JWT-SVID) */
 	str_t payload; /* decoded bytes */
 	str_t signing_input; /* the part of the text that is signed */
 	str_t signature; /* decoded */
@@ -70,6 +75,10 @@ typedef struct {
 MUST err_t jose_jws_split(arena_t *a, str_t text, jose_jws_t *out, diag_t *diag);
 /* Verifies what jose_jws_split returned. */
 MUST err_t jose_jws_check(const jose_jws_t *jws, const crypto_pub_t *pub);
+/* The same under a key of the set: by kid; a token without kid tries every key that fits. The list of
+ * algorithms is the caller's. ERR_ALGORITHM, ERR_SIGNATURE. */
+MUST err_t jose_jws_check_set(const jose_jws_t *jws, crypto_algs_t algs, const jose_jwks_t *set,
+	const crypto_pub_t **out_key);
 
 typedef struct {
 	str_t typ, kid; /* STR_NULL: left out */
@@ -78,6 +87,12 @@ typedef struct {
 /* Signs payload (any bytes) with crypto_key_alg(key). */
 MUST err_t jose_jws_sign(arena_t *a, const crypto_key_t *key, const jose_sign_t *header, str_t payload,
 	str_t *out_text);
+
+/* The same in two halves, for keys that another process holds: the signing input (header->with_jwk is not for
+ * these), then the token. The signature is as crypto_key_sign_as gives it. */
+MUST err_t jose_jws_input(arena_t *a, crypto_alg_t alg, const jose_sign_t *header, str_t payload,
+	str_t *out_input);
+MUST err_t jose_jws_seal(arena_t *a, str_t input, str_t signature, str_t *out_text);
 
 /* --- JWT (RFC 7519, 8725) ----------------------------------------------------------------------- */
 

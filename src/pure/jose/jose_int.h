@@ -11,8 +11,6 @@ MUST err_t jose_json(arena_t *a, str_t text, size_t bytes_max, const json_t **ou
 MUST err_t jose_jwk_is_public(const json_t *jwk, diag_t *diag);
 /* Reads the public half of a parsed JWK, whatever else it holds. */
 MUST err_t jose_jwk_read_pub(const json_t *jwk, crypto_pub_t *out, diag_t *diag);
-/* Writes the members kty, crv, x, y or kty, n, e into the open object of w. */
-void jose_jwk_members(jw_t *w, const crypto_pub_t *pub);
 
 /* The typ of one slot: equal, or equal behind "application/" (RFC 7515 4.1.9); with `optional` also absent
  * or "JWT". Case-exact: we see no honest sender who plays with it. */

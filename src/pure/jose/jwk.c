@@ -127,7 +127,7 @@ static err_t jwk_read_ops(const json_t *jwk)
 	return OK;
 }
 
-static err_t jwk_read(const json_t *jwk, jose_jwk_t *out, diag_t *diag)
+MUST err_t jose_jwk_read(const json_t *jwk, jose_jwk_t *out, diag_t *diag)
 {
 	jose_jwk_t key = { 0 };
 	str_t alg;
@@ -151,7 +151,7 @@ MUST err_t jose_jwk_parse(arena_t *a, str_t text, jose_jwk_t *out, diag_t *diag)
 	const json_t *jwk = NULL;
 
 	TRY(jose_json(a, text, JOSE_JWK_BYTES_MAX, &jwk, diag));
-	return jwk_read(jwk, out, diag);
+	return jose_jwk_read(jwk, out, diag);
 }
 
 MUST err_t jose_jwks_parse(arena_t *a, str_t text, jose_jwks_t *out, diag_t *diag)
@@ -165,7 +165,7 @@ MUST err_t jose_jwks_parse(arena_t *a, str_t text, jose_jwks_t *out, diag_t *dia
 	for (const json_t *jwk = json_first(keys); jwk; jwk = json_next(jwk)) {
 		ENSURE(json_kind(jwk) == JSON_OBJECT, ERR_VALUE);
 		TRY(jose_jwk_is_public(jwk, diag)); /* a leaked secret spoils the whole set */
-		if (jwk_read(jwk, &set.keys[set.n], diag) == OK) {
+		if (jose_jwk_read(jwk, &set.keys[set.n], diag) == OK) {
 			set.n++;
 		}
 	}

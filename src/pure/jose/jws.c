@@ -31,6 +31,7 @@ static err_t header_read(arena_t *a, str_t text, jose_jws_t *jws, diag_t *diag)
 
 	TRY(jose_json(a, text, JOSE_HEADER_BYTES_MAX, &header, diag));
 	TRY(header_refuse(header, diag));
+	jws->header = header;
 	TRY(json_need_str(header, STR("alg"), JOSE_TYP_BYTES_MAX, &alg));
 	jose_say(diag, "alg is not one we verify");
 	TRY(crypto_alg_from_name(alg, &jws->alg)); /* case-exact; no none, no HS* */
@@ -72,42 +73,75 @@ MUST err_t jose_jws_check(const jose_jws_t *jws, const crypto_pub_t *pub)
 	return crypto_verify(pub, jws->alg, jws->signing_input, jws->signature);
 }
 
-static err_t header_write(const crypto_key_t *key, const jose_sign_t *header, buf_t *b)
+/* jwk: the public key to stand in the header, or NULL */
+static err_t header_write(crypto_alg_t alg, const jose_sign_t *header, const crypto_pub_t *jwk, buf_t *b)
 {
 	jw_t w;
 
 	jw_init(&w, b);
 	jw_object(&w);
 	jw_kstr_if(&w, "typ", header->typ);
-	jw_kstr(&w, "alg", crypto_alg_name(crypto_key_alg(key)));
+	jw_kstr(&w, "alg", crypto_alg_name(alg));
 	jw_kstr_if(&w, "kid", header->kid);
-	if (header->with_jwk) {
+	if (jwk) {
 		jw_kobject(&w, "jwk");
-		jose_jwk_members(&w, crypto_key_pub(key));
+		jose_jwk_members(&w, jwk);
 		jw_end(&w);
 	}
 	jw_end(&w);
 	return jw_finish(&w);
 }
 
+static err_t input_write(crypto_alg_t alg, const jose_sign_t *header, const crypto_pub_t *jwk, str_t payload,
+	buf_t *text)
+{
+	AUTO(buf_done) buf_t head;
+
+	buf_init(&head, JOSE_HEADER_BYTES_MAX);
+	ENSURE(payload.n <= JOSE_PAYLOAD_BYTES_MAX, ERR_LIMIT);
+	TRY(header_write(alg, header, jwk, &head));
+	b64url_add(text, buf_str(&head));
+	buf_byte(text, '.');
+	b64url_add(text, payload);
+	return buf_err(text);
+}
+
 MUST err_t jose_jws_sign(arena_t *a, const crypto_key_t *key, const jose_sign_t *header, str_t payload,
 	str_t *out_text)
 {
-	AUTO(buf_done) buf_t head;
 	AUTO(buf_done) buf_t text;
 	uint8_t sig[CRYPTO_SIGN_BYTES_MAX];
 
-	buf_init(&head, JOSE_HEADER_BYTES_MAX);
 	buf_init(&text, JOSE_TEXT_BYTES_MAX);
-	ENSURE(payload.n <= JOSE_PAYLOAD_BYTES_MAX, ERR_LIMIT);
-	TRY(header_write(key, header, &head));
-	b64url_add(&text, buf_str(&head));
-	buf_byte(&text, '.');
-	b64url_add(&text, payload);
-	TRY(buf_err(&text));
+	TRY(input_write(crypto_key_alg(key), header, header->with_jwk ? crypto_key_pub(key) : NULL, payload,
+		&text));
 	TRY(crypto_key_sign(key, buf_str(&text), sig));
 	buf_byte(&text, '.');
 	b64url_add(&text, str_bytes(sig, sizeof sig));
+	TRY(buf_err(&text));
+	return arena_dup(a, buf_str(&text), out_text);
+}
+
+MUST err_t jose_jws_input(arena_t *a, crypto_alg_t alg, const jose_sign_t *header, str_t payload,
+	str_t *out_input)
+{
+	AUTO(buf_done) buf_t text;
+
+	CHECK(!header->with_jwk && alg != CRYPTO_ALG_NONE);
+	buf_init(&text, JOSE_TEXT_BYTES_MAX);
+	TRY(input_write(alg, header, NULL, payload, &text));
+	return arena_dup(a, buf_str(&text), out_input);
+}
+
+MUST err_t jose_jws_seal(arena_t *a, str_t input, str_t signature, str_t *out_text)
+{
+	AUTO(buf_done) buf_t text;
+
+	buf_init(&text, JOSE_TEXT_BYTES_MAX);
+	ENSURE(signature.n > 0 && signature.n <= CRYPTO_SIG_BYTES_MAX, ERR_SIGNATURE);
+	buf_add(&text, input);
+	buf_byte(&text, '.');
+	b64url_add(&text, signature);
 	TRY(buf_err(&text));
 	return arena_dup(a, buf_str(&text), out_text);
 }

@@ -33,9 +33,11 @@ static bool key_is_candidate(const jose_jwk_t *k, const jose_jws_t *jws)
 	return crypto_alg_fits(jws->alg, k->pub.kind);
 }
 
-static err_t signature_by_set(const jose_jws_t *jws, const jose_jwks_t *set, const crypto_pub_t **out_key)
+MUST err_t jose_jws_check_set(const jose_jws_t *jws, crypto_algs_t algs, const jose_jwks_t *set,
+	const crypto_pub_t **out_key)
 {
 	CHECK(set->n <= JOSE_JWKS_KEYS_MAX);
+	ENSURE(algs & CRYPTO_ALG_BIT(jws->alg), ERR_ALGORITHM);
 	for (size_t i = 0; i < set->n; i++) {
 		const jose_jwk_t *k = &set->keys[i];
 		if (!key_is_candidate(k, jws)) {
@@ -57,7 +59,7 @@ static err_t signature_check(const jose_jws_t *jws, const jose_expect_t *x, cons
 	CHECK((x->key != NULL) + (x->verifier != NULL) + (x->jwks != NULL) == 1);
 	ENSURE(x->algs & CRYPTO_ALG_BIT(jws->alg), ERR_ALGORITHM);
 	if (x->jwks) {
-		return signature_by_set(jws, x->jwks, out_key);
+		return jose_jws_check_set(jws, x->algs, x->jwks, out_key);
 	}
 	if (x->key) {
 		TRY(jose_jws_check(jws, x->key));

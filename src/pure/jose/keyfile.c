@@ -30,6 +30,7 @@ MUST err_t jose_key_read(str_t text, crypto_key_t **out, diag_t *diag)
 {
 	AUTO(arena_free) arena_t *a = arena_open(); /* wiped when freed */
 	AUTO(secret_done) secret_t der = { 0 };
+	AUTO(crypto_key_free) crypto_key_t *key = NULL;
 	const json_t *jwk = NULL;
 
 	ENSURE(text.n <= JOSE_KEY_FILE_BYTES_MAX, ERR_LIMIT);
@@ -39,7 +40,10 @@ MUST err_t jose_key_read(str_t text, crypto_key_t **out, diag_t *diag)
 	}
 	jose_say(diag, "neither a JWK nor one PEM block PRIVATE KEY (Ed25519 or P-256)");
 	TRY(pem_dec_secret(text, STR("PRIVATE KEY"), &der));
-	return crypto_key_from_pkcs8(secret_peek(&der), out);
+	TRY(crypto_key_from_pkcs8(secret_peek(&der), &key));
+	ENSURE(crypto_key_alg(key) != CRYPTO_ALG_NONE, ERR_KEY); /* RSA is for CAs, which have no key file */
+	*out = TAKE(key);
+	return OK;
 }
 
 MUST err_t jose_key_write(const crypto_key_t *key, secret_t *out_json)

@@ -54,6 +54,8 @@ MUST err_t x509_tbs(arena_t *a, const x509_tbs_t *t, const x509_issuer_t *issuer
 /* Puts the signature (ECDSA as r||s, RSA as it is) behind the bytes x509_tbs wrote. The signature is not
  * checked: whoever publishes the result verifies it against the CA first. ERR_SIGNATURE, ERR_ALGORITHM. */
 MUST err_t x509_seal(arena_t *a, str_t tbs, crypto_alg_t alg, str_t signature, str_t *out_der);
+/* A host name for a DNS SAN: lower-case labels of letters, digits and '-'; no '*'. */
+bool x509_dns_name_is(str_t name);
 /* True for a DER TBSCertificate of version 3 whose SubjectPublicKeyInfo, issuer and validity stand where
  * they belong: what a signer may sign with a CA key. */
 bool x509_tbs_is(str_t der);
