@@ -465,6 +465,55 @@ static void narrow(void *arg)
 	}
 }
 
+static err_t change_run(store_txn_t *txn, void *self)
+{
+	store_change_t change = { .kind = STR("test"), .id = STR("x"), .body = STR(""), .snapshot = true };
+	int64_t seq;
+
+	(void)self;
+	return store_change_add(txn, &change, &seq);
+}
+
+static void change(void *arg);
+
+static void change_done(lane_job_t *job, err_t e)
+{
+	world_t *w = (world_t *)((char *)job - offsetof(world_t, change_job));
+
+	assert_int_equal(e, OK);
+	if (--w->changes) {
+		loop_timer_start(sim_loop(w->sim), &w->change_at, w->change_every_ms, change, w);
+	} else {
+		w->pending--;
+	}
+}
+
+static void change(void *arg)
+{
+	world_t *w = arg;
+
+	w->change_closure = (store_closure_t){ .run = change_run, .self = w };
+	w->change_job = (lane_job_t){ .arg = &w->change_closure, .done = change_done };
+	assert_int_equal(lane_submit(w->write, &w->change_job), OK);
+}
+
+void world_change(world_t *w, uint64_t ms, unsigned times, uint64_t every_ms)
+{
+	w->pending++;
+	w->changes = times;
+	w->change_every_ms = every_ms;
+	loop_timer_start(sim_loop(w->sim), &w->change_at, ms, change, w);
+}
+
+uint64_t world_view_version(world_t *w)
+{
+	const feed_view_t *view = feed_pin(w->feed);
+	uint64_t version = view->version;
+
+	feed_view_unref(view);
+	return version;
+}
+
 /* --- life ---------------------------------------------------------------------------------------------------- */
 
 static void appended(void *owner)
@@ -584,6 +633,7 @@ void world_stop(world_t *w)
 	}
 	loop_timer_stop(sim_loop(w->sim), &w->revoke_at);
 	loop_timer_stop(sim_loop(w->sim), &w->narrow_at);
+	loop_timer_stop(sim_loop(w->sim), &w->change_at);
 	for (size_t i = 0; i < w->n_asks; i++) {
 		loop_timer_stop(sim_loop(w->sim), &w->asks[i].start);
 		loop_timer_stop(sim_loop(w->sim), &w->asks[i].lose);

@@ -78,6 +78,11 @@ struct world {
 	loop_timer_t revoke_at, narrow_at;
 	lane_job_t revoke_job, narrow_job;
 	store_closure_t revoke_closure, narrow_closure;
+	loop_timer_t change_at;
+	lane_job_t change_job;
+	store_closure_t change_closure;
+	unsigned changes;
+	uint64_t change_every_ms;
 	bool revoked; /* acknowledged */
 	unsigned pending; /* of the operator's acts */
 	/* what clients saw */
@@ -104,6 +109,10 @@ void world_stop(world_t *w);
 void world_free(world_t *w);
 /* Adds one ask that starts at once; `papers_of`: NULL, or use that ask's papers again. */
 ask_t *world_ask(world_t *w, want_t want, const ask_t *papers_of);
+/* After `ms`, `times` times, every `every_ms`: a change that decisions read and that denies nothing. The feed is
+ * not told: who decides on an old view has to find out. */
+void world_change(world_t *w, uint64_t ms, unsigned times, uint64_t every_ms);
+uint64_t world_view_version(world_t *w);
 /* Sends these very bytes again, as a client does that heard no answer. */
 ask_t *world_resend(world_t *w, const ask_t *before);
 

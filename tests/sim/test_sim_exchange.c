@@ -211,6 +211,49 @@ static void crashed_at_every_event(void **state)
 	}
 }
 
+/* The rules change between decide and record: it is decided again, and whoever asks does not notice. */
+static void decided_again_on_newer_rules(void **state)
+{
+	unsigned again = 0;
+
+	for (uint64_t ms = 0; ms < 60; ms++) {
+		world_plan_t plan = { .sim = { .seed = 100 + ms }, .quiet = true, .empty = true };
+		world_t *w = world_open(*state, &plan);
+		uint64_t before = world_view_version(w);
+
+		world_change(w, ms, 1, 0);
+		const ask_t *k = world_ask(w, ms % 2 ? WANT_GRANT : WANT_AUTO, NULL);
+		assert_true(world_run(w));
+		check(w, ms);
+		if (k->status != 200) {
+			fail_msg("change after %llu ms: %.*s", (unsigned long long)ms, STR_ARG(k->code));
+		}
+		again += world_view_version(w) > before;
+		world_free(w);
+	}
+	printf("# %u of 60 decided again\n", again);
+	assert_true(again >= 5);
+}
+
+/* They change for ever: it ends, with an answer that says so, and nothing is spent or on record. */
+static void not_for_ever(void **state)
+{
+	world_plan_t plan = { .sim = { .seed = 7 }, .quiet = true, .empty = true };
+	world_t *w = world_open(*state, &plan);
+
+	world_change(w, 0, 300, 0);
+	const ask_t *k = world_ask(w, WANT_GRANT, NULL);
+	assert_true(world_run(w));
+	check(w, 7);
+	assert_int_equal(k->status, 503);
+	assert_true(str_eq(k->code, STR("unavailable")));
+	assert_int_equal(world_records(w).tokens + world_records(w).decisions, 0);
+	const ask_t *later = world_resend(w, k);
+	assert_true(world_run(w));
+	assert_int_equal(later->status, 200);
+	world_free(w);
+}
+
 static void the_ledger_verifies(void **state)
 {
 	ground_verify(*state);
@@ -224,6 +267,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(each_operation_fails_once),
 		cmocka_unit_test(cancelled_at_every_event),
 		cmocka_unit_test(crashed_at_every_event),
+		cmocka_unit_test(decided_again_on_newer_rules),
+		cmocka_unit_test(not_for_ever),
 		cmocka_unit_test(the_ledger_verifies),
 	};
 

@@ -21,7 +21,7 @@ static err_t public_error(err_t e)
 		return ERR_SUBJECT;
 	case ERR_REPLAY:
 		return ERR_CLIENT;
-	case ERR_FENCE: /* the rules changed while it was decided: nothing was spent */
+	case ERR_FENCE: /* the rules changed each time it was decided: nothing was spent */
 		return ERR_UNAVAILABLE;
 	default:
 		return e;

@@ -11,6 +11,8 @@ static err_t exchange_grant(flow_t *f); /* waits: the grant chain, as it stands 
 static err_t exchange_bounds(flow_t *f); /* requested, grant, agent, user: the narrowest */
 static err_t exchange_decide(flow_t *f); /* pure: the operator's rules */
 static err_t exchange_record(flow_t *f); /* waits: jtis spent, signature numbered, record durable */
+static err_t exchange_again(flow_t *f); /* waits, if the rules changed meanwhile: then all of it on newer ones */
+static err_t exchange_renew(flow_t *f);
 static err_t exchange_mint(flow_t *f); /* only now a token */
 static err_t exchange_reply(flow_t *f);
 static err_t exchange_refuse(flow_t *f); /* a known client's refusal goes on record first */
@@ -25,6 +27,8 @@ static const flow_step_t exchange_steps[] = {
 	{ "bounds", exchange_bounds },
 	{ "decide", exchange_decide },
 	{ "record", exchange_record },
+	{ "again", exchange_again },
+	{ "renew", exchange_renew },
 	{ "mint", exchange_mint },
 	{ "reply", exchange_reply },
 	{ "refuse", exchange_refuse, .sees_failure = true },
@@ -159,6 +163,30 @@ static err_t exchange_record(flow_t *f)
 	POINT("authority.exchange.before_record");
 	e->write.a = f->arena;
 	return flow_wait(f, store_write_op(f->arena, e->b->deps.write, exchange_record_closure, e, false));
+}
+
+static err_t exchange_again(flow_t *f)
+{
+	exchange_t *e = f->state;
+
+	if (!e->write.stale) {
+		return flow_skip_to(f, "mint");
+	}
+	ENSURE(e->tries++ < BROKER_TRIES_MAX, ERR_FENCE);
+	return flow_wait(f, feed_refresh(f->arena, e->b->deps.feed));
+}
+
+/* Nothing was spent or written. What points into the old view goes with it; the agent may have ended. */
+static err_t exchange_renew(flow_t *f)
+{
+	exchange_t *e = f->state;
+	exchange_t fresh = { .b = e->b, .x = e->x, .now_us = e->now_us, .now_s = e->now_s, .form = e->form, .tries = e->tries };
+
+	broker_chain_unref(e->chain);
+	feed_view_unref(e->view);
+	fresh.view = feed_pin(e->b->deps.feed);
+	*e = fresh;
+	return flow_skip_to(f, "proof");
 }
 
 static err_t exchange_mint(flow_t *f)

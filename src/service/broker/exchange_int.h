@@ -8,6 +8,7 @@ typedef struct {
 	arena_t *a;
 	int64_t sign_n; /* number of the signature, drawn in the transaction of the record */
 	bool done; /* the closure ran to its end */
+	bool stale; /* decided on rules that have changed: it wrote nothing */
 } exchange_write_t;
 
 typedef struct {
@@ -30,6 +31,7 @@ typedef struct {
 	str_t payload, rid;
 	policy_decision_t decision;
 	exchange_write_t write;
+	unsigned tries; /* on newer rules */
 	err_t refused;
 	op_t *refusal; /* the write of its record */
 	str_t token, answer;

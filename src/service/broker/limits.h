@@ -11,6 +11,7 @@ enum {
 	BROKER_AGENT_KEYS_MAX = 16, /* as in the snapshot */
 	BROKER_CHAINS_MAX = 256, /* grants in use at one time, kept parsed */
 	BROKER_CHAIN_BYTES_MAX = 1 << 20, /* documents of a chain, parsed */
+	BROKER_TRIES_MAX = 4, /* times one exchange is decided again because the rules changed meanwhile */
 	BROKER_DEADLINE_MS = 10000, /* one exchange */
 	BROKER_NONCE_AGE_S = 300, /* a client may keep a nonce this long (RFC 9449 8.2) */
 	BROKER_PROOF_WINDOW_S = 60, /* age of a proof's iat; the nonce says the rest */

@@ -174,8 +174,13 @@ err_t exchange_record_closure(store_txn_t *txn, void *self)
 	ledger_record_t record = { .type = LEDGER_TOKEN, .rid = e->rid, .now_us = e->now_us };
 	ledger_receipt_t receipt;
 
-	e->write.done = false; /* a closure may run twice */
-	TRY(fence_check(txn, e));
+	e->write.done = e->write.stale = false; /* a closure may run twice */
+	err_t fence = fence_check(txn, e);
+	if (fence == ERR_FENCE) {
+		e->write.stale = true;
+		return OK;
+	}
+	TRY(fence);
 	TRY(subject_alive(txn, e));
 	TRY(chain_alive(txn, e));
 	TRY(spend(txn, e));
