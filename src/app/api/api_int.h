@@ -121,6 +121,10 @@ MUST err_t api_may(api_call_t *c, store_txn_t *txn, policy_action_t action, str_
 MUST err_t api_would(api_call_t *c, const policy_bundle_t *rules, policy_action_t action, str_t object);
 /* ERR_CONFLICT when the signer, after what was just written, could not do it again. */
 MUST err_t api_still_may(api_call_t *c, store_txn_t *txn);
+/* Administrators are active users with an active key and a role that holds attorn:administer. How many there
+ * are before a change, and then: ERR_LAST_ADMINISTRATOR when it left none (nobody could undo it). */
+MUST err_t api_administrators(store_txn_t *txn, size_t *out_before);
+MUST err_t api_administrator_stays(store_txn_t *txn, size_t before);
 /* Decides c->full for a read. */
 MUST err_t api_read_may(api_call_t *c, store_txn_t *txn);
 

@@ -188,12 +188,15 @@ err_t api_user_key_state_run(api_call_t *c, store_txn_t *txn)
 	const user_in_t *in = c->in;
 	store_user_key_t key;
 	store_user_t row;
+	size_t before;
 
 	TRY(api_may(c, txn, POLICY_ADMINISTER, STR("user"), NULL));
+	TRY(api_administrators(txn, &before));
 	TRY(api_user_find(c, txn, c->arg[0], &row));
 	TRY(store_user_key_get(txn, c->a, c->arg[1], &key));
 	ENSURE(str_eq(key.user, row.id), ERR_NOT_FOUND);
 	TRY(store_user_key_state_set(txn, key.jkt, in->state));
+	TRY(api_administrator_stays(txn, before));
 	api_record_begin(c, c->who.id);
 	jw_kstr(&c->r, "subject", row.id);
 	jw_kstr(&c->r, "jkt", key.jkt);
@@ -215,10 +218,13 @@ err_t api_user_roles_run(api_call_t *c, store_txn_t *txn)
 {
 	const user_in_t *in = c->in;
 	store_user_t row;
+	size_t before;
 
 	TRY(api_may(c, txn, POLICY_ADMINISTER, STR("user"), NULL));
+	TRY(api_administrators(txn, &before));
 	TRY(api_user_find(c, txn, c->arg[0], &row));
 	TRY(roles_set(c, txn, row.id, &in->roles));
+	TRY(api_administrator_stays(txn, before));
 	TRY(api_still_may(c, txn));
 	api_record_begin(c, c->who.id);
 	jw_kstr(&c->r, "subject", row.id);
@@ -242,10 +248,13 @@ err_t api_user_state_run(api_call_t *c, store_txn_t *txn)
 {
 	const user_in_t *in = c->in;
 	store_user_t row;
+	size_t before;
 
 	TRY(api_may(c, txn, POLICY_ADMINISTER, STR("user"), NULL));
+	TRY(api_administrators(txn, &before));
 	TRY(api_user_find(c, txn, c->arg[0], &row));
 	TRY(store_user_active_set(txn, row.id, str_eq(in->state, STR("active"))));
+	TRY(api_administrator_stays(txn, before));
 	api_record_begin(c, c->who.id);
 	jw_kstr(&c->r, "subject", row.id);
 	jw_kstr(&c->r, "state", in->state);
@@ -307,10 +316,13 @@ err_t api_role_put_parse(api_call_t *c)
 err_t api_role_put_run(api_call_t *c, store_txn_t *txn)
 {
 	const user_in_t *in = c->in;
+	size_t before;
 	int64_t rev;
 
 	TRY(api_may(c, txn, POLICY_ADMINISTER, STR("role"), NULL));
+	TRY(api_administrators(txn, &before));
 	TRY(store_role_put(txn, c->arg[0], in->permissions.json, &rev));
+	TRY(api_administrator_stays(txn, before));
 	TRY(api_still_may(c, txn));
 	api_record_begin(c, c->who.id);
 	jw_kstr(&c->r, "subject", c->arg[0]);

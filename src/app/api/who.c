@@ -224,6 +224,20 @@ err_t api_still_may(api_call_t *c, store_txn_t *txn)
 	return e == OK ? OK : api_say(c, ERR_CONFLICT, "after this you could not undo it: you would no longer be let");
 }
 
+err_t api_administrators(store_txn_t *txn, size_t *out_before)
+{
+	return store_users_with(txn, STR("attorn:administer"), out_before);
+}
+
+err_t api_administrator_stays(store_txn_t *txn, size_t before)
+{
+	size_t n;
+
+	TRY(api_administrators(txn, &n));
+	ENSURE(n > 0 || before == 0, ERR_LAST_ADMINISTRATOR); /* rules may let others administer than the starter's */
+	return OK;
+}
+
 err_t api_would(api_call_t *c, const policy_bundle_t *rules, policy_action_t action, str_t object)
 {
 	policy_request_t q = question(c, action, object);

@@ -60,6 +60,8 @@ MUST err_t store_user_get(store_txn_t *t, arena_t *a, str_t id, store_user_t *ou
 MUST err_t store_user_by_name(store_txn_t *t, arena_t *a, str_t name, store_user_t *out);
 MUST err_t store_user_list(store_txn_t *t, arena_t *a, str_t after_id, store_user_t **out,
 			   size_t *out_n);
+/* Active users with an active key and a role that has this permission. */
+MUST err_t store_users_with(store_txn_t *t, str_t permission, size_t *out);
 MUST err_t store_user_active_set(store_txn_t *t, str_t id, bool active); /* ERR_NOT_FOUND */
 MUST err_t store_user_key_insert(store_txn_t *t, const store_user_key_t *key);
 MUST err_t store_user_key_get(store_txn_t *t, arena_t *a, str_t jkt, store_user_key_t *out);

@@ -10,6 +10,7 @@ enum {
 	STORE_LIST_MAX = 1000, /* rows of one list answer; the rest by its key */
 	STORE_CHAIN_MAX = 17, /* a root grant and DELEGATION_DEPTH_MAX (16) below it */
 	STORE_SUBTREE_MAX = 10000, /* grants ended by one revoke: a feed line stays readable */
+	STORE_PERMISSION_BYTES_MAX = 128, /* RESOURCE:ACTION, as the API lets it in */
 	STORE_PATH_BYTES_MAX = 1024,
 	STORE_BUSY_MS = 5000, /* a foreign sqlite3 shell may hold a lock, not for longer */
 	STORE_CHECKPOINT_PAGES = 1000, /* SQLite's own default, done by the writer alone */

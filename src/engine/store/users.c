@@ -1,4 +1,6 @@
 /* users.c: people and the keys they sign with. */
+#include <stdio.h>
+
 #include "engine/store/store_int.h"
 
 #define USER_COLUMNS "id, name, active, created_s"
@@ -65,6 +67,23 @@ err_t store_user_list(store_txn_t *t, arena_t *a, str_t after_id, store_user_t *
 	query_text(&q, after_id);
 	query_int(&q, STORE_LIST_MAX);
 	return query_list(&q, a, sizeof(**out), STORE_LIST_MAX, user_row, out, out_n);
+}
+
+err_t store_users_with(store_txn_t *t, str_t permission, size_t *out)
+{
+	AUTO(query_close) query_t q = { 0 };
+	char quoted[STORE_PERMISSION_BYTES_MAX + 4];
+	int64_t n;
+
+	ENSURE(permission.n <= STORE_PERMISSION_BYTES_MAX, ERR_LIMIT);
+	(void)snprintf(quoted, sizeof(quoted), "\"%.*s\"", STR_ARG(permission)); /* in a JSON list of plain words */
+	TRY(query_open(t, "SELECT count(DISTINCT u.id) FROM user_ u JOIN user_role m ON m.user_id = u.id"
+			  " JOIN role r ON r.name = m.role WHERE u.active = 1 AND instr(r.permissions, ?) > 0 AND EXISTS"
+			  " (SELECT 1 FROM user_key k WHERE k.user_id = u.id AND k.state = 'active')", &q));
+	query_text(&q, str_of(quoted));
+	TRY(query_one_int(&q, &n));
+	*out = (size_t)n;
+	return OK;
 }
 
 err_t store_user_active_set(store_txn_t *t, str_t id, bool active)

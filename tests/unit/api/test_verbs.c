@@ -48,6 +48,46 @@ static const char *body_of(bench_t *b, const verb_t *v)
 	return fmt(b, "%.*s%s%s", (int)(at - v->body), v->body, key, at + 2);
 }
 
+/* Whatever would leave nobody who may administer is refused; the same with a second one there is not. */
+static void the_last_administrator_stays(void **state)
+{
+	bench_t *b = *state;
+	const person_t *op = bench_operator(b);
+	const char *retire = fmt(b, "/users/operator/keys/%.*s/state", STR_ARG(op->jkt));
+	const struct {
+		const char *verb, *method, *path, *body;
+	} ends[] = {
+		{ "user.state", "POST", "/users/operator/state", "{\"state\":\"disabled\"}" },
+		{ "user.key.state", "POST", retire, "{\"state\":\"retired\"}" },
+		{ "user.roles", "POST", "/users/operator/roles", "{\"roles\":[]}" },
+		{ "role.put", "PUT", "/roles/admin", "{\"permissions\":[\"a:b\"]}" },
+	};
+	person_t *second = user_add(b, "second", "[\"admin\"]");
+	told_t t = sign(b, op, "user.state", "POST", "/users/second/state", "{\"state\":\"disabled\"}");
+
+	assert_told(&t, 200, NULL); /* one who is disabled is none */
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+		int64_t all = records(b, NULL), version = snapshot_version(b);
+		t = sign(b, op, ends[i].verb, ends[i].method, ends[i].path, ends[i].body);
+		assert_told(&t, 409, "last_administrator");
+		assert_true(str_contains(text_at(&t, "/fix"), STR("attorn user add")));
+		if (i < 2) { /* narrowing: from the socket without a signature too */
+			t = post(b, ends[i].path, ends[i].body);
+			assert_told(&t, 409, "last_administrator");
+		}
+		assert_int_equal(records(b, NULL), all);
+		assert_int_equal(snapshot_version(b), version);
+	}
+	t = sign(b, op, "user.state", "POST", "/users/second/state", "{\"state\":\"active\"}");
+	assert_told(&t, 200, NULL);
+	t = post(b, retire, "{\"state\":\"retired\"}");
+	assert_told(&t, 200, NULL);
+	t = post(b, "/users/second/state", "{\"state\":\"disabled\"}"); /* operator has no key left: none too */
+	assert_told(&t, 409, "last_administrator");
+	t = sign(b, second, "role.put", "PUT", "/roles/still", "{\"permissions\":[\"a:b\"]}");
+	assert_told(&t, 200, NULL);
+}
+
 /* The request is refused, leaves the state alone, and (a stranger's) no record. */
 static void refused(bench_t *b, const ask_t *ask, int status, const char *error, int64_t decisions)
 {
@@ -190,12 +230,18 @@ static void no_way_to_lock_oneself_out(void **state)
 {
 	bench_t *b = *state;
 	const person_t *op = bench_operator(b);
+	(void)user_add(b, "deputy", "[\"admin\"]"); /* with one who could undo it: still not by oneself */
 	int64_t all = records(b, NULL);
 	told_t t = sign(b, op, "user.roles", "POST", "/users/operator/roles", "{\"roles\":[]}");
 
 	assert_told(&t, 409, "conflict");
 	t = sign(b, op, "role.put", "PUT", "/roles/admin", "{\"permissions\":[]}");
-	assert_told(&t, 409, "conflict");
+	assert_told(&t, 409, "last_administrator");
+	t = post(b, "/users/deputy/state", "{\"state\":\"disabled\"}");
+	assert_told(&t, 200, NULL);
+	all = records(b, NULL);
+	t = sign(b, op, "role.put", "PUT", "/roles/admin", "{\"permissions\":[]}");
+	assert_told(&t, 409, "last_administrator");
 	t = sign(b, op, "policy.push", "POST", "/policy",
 		"{\"files\":[{\"name\":\"none.cedar\",\"text\":\"@id(\\\"no\\\") forbid (principal, action, resource);\"}]}");
 	assert_told(&t, 422, "policy_text");
@@ -265,6 +311,7 @@ int main(void)
 		cmocka_unit_test(narrowing_on_the_socket_needs_no_signature),
 		cmocka_unit_test(records_name_nobody),
 		cmocka_unit_test_setup_teardown(a_push_is_exact_at_its_answer, open_bench, close_bench),
+		cmocka_unit_test_setup_teardown(the_last_administrator_stays, open_bench, close_bench),
 		cmocka_unit_test_setup_teardown(every_verb, open_bench, close_bench),
 	};
 
