@@ -13,6 +13,7 @@ enum {
 	GRPC_HELLO_MS = 10000, /* from accept to the client's preface and SETTINGS */
 	GRPC_PROOF_MS = 2000, /* spiffe.md 13.4 step 6 */
 	GRPC_PROOFS_MAX = 4, /* PINGs of ours in flight per connection */
+	GRPC_LINGER_MS = 1000, /* for the GOAWAY to a peer that broke the rules */
 	GRPC_DRAIN_MS = 1000, /* from the GOAWAY notice to the final one */
 
 	/* floods, per connection: a burst, then so many a second; more is GOAWAY ENHANCE_YOUR_CALM.

@@ -53,6 +53,10 @@ typedef struct {
  * address is taken, ERR_IO else; `diag` says which address and why. */
 MUST err_t net_server_open(loop_t *loop, const net_server_options_t *o, net_server_t **out_server,
 	diag_t *diag);
+/* Opens a listening Unix stream socket, non-blocking: 107 bytes of path at most, a stale file is replaced,
+ * a live one is ERR_EXISTS. mode 0: 0600. `stamped`: SO_PASSCRED before listen, so that accepted sockets
+ * and what was sent before accept carry their sender's credentials. The descriptor is the caller's. */
+MUST err_t net_unix_listen(const char *path, mode_t mode, bool stamped, int *out_fd, diag_t *diag);
 uint16_t net_server_port(const net_server_t *s); /* 0 for a Unix socket */
 net_server_counts_t net_server_counts(const net_server_t *s);
 /* Stops accepting and closes idle connections; requests in flight are still answered (then closed). */

@@ -122,27 +122,31 @@ static MUST err_t stale_remove(const address_t *a, const char *path, diag_t *dia
 	return OK;
 }
 
-static MUST err_t unix_socket(const net_server_options_t *o, int *out_fd, diag_t *diag)
+err_t net_unix_listen(const char *path, mode_t mode, bool stamped, int *out_fd, diag_t *diag)
 {
 	AUTO(fd_close) int fd = -1;
-	mode_t mode = o->unix_mode ? o->unix_mode : 0600;
+	const int on = 1;
+	mode_t bits = mode ? mode : 0600;
 	address_t a = { .un = { .sun_family = AF_UNIX } };
-	size_t n = strlen(o->unix_path);
+	size_t n = strlen(path);
 
 	if (n == 0 || n >= sizeof(a.un.sun_path)) {
 		diag_set(diag, 0, 0, "socket path is empty or longer than %zu bytes",
 			sizeof(a.un.sun_path) - 1);
 		return ERR_CONFIG;
 	}
-	memcpy(a.un.sun_path, o->unix_path, n);
-	TRY(stale_remove(&a, o->unix_path, diag));
+	memcpy(a.un.sun_path, path, n);
+	TRY(stale_remove(&a, path, diag));
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	/* Linux gives the file the mode of the socket, less umask: never open to others for a moment */
-	if (fd < 0 || fchmod(fd, mode) != 0 || bind(fd, &a.any, sizeof(a.un)) != 0) {
-		return bind_error(o->unix_path, diag);
+	if (fd < 0 || fchmod(fd, bits) != 0 || bind(fd, &a.any, sizeof(a.un)) != 0) {
+		return bind_error(path, diag);
 	}
-	if (chmod(o->unix_path, mode) != 0 || listen(fd, NET_ACCEPT_BACKLOG) != 0) {
-		return bind_error(o->unix_path, diag);
+	if (stamped && setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) != 0) {
+		return bind_error(path, diag);
+	}
+	if (chmod(path, bits) != 0 || listen(fd, NET_ACCEPT_BACKLOG) != 0) {
+		return bind_error(path, diag);
 	}
 	*out_fd = fd;
 	fd = -1;
@@ -251,7 +255,8 @@ err_t net_server_open(loop_t *loop, const net_server_options_t *o, net_server_t 
 	net_server_options_t filled = options_filled(o);
 	AUTO(fd_close) int fd = -1;
 
-	TRY(o->unix_path ? unix_socket(o, &fd, diag) : tcp_socket(o, &fd, diag));
+	TRY(o->unix_path ? net_unix_listen(o->unix_path, o->unix_mode, false, &fd, diag) :
+			   tcp_socket(o, &fd, diag));
 	net_server_t *s = heap_new(net_server_t);
 	s->loop = loop;
 	s->o = filled;
