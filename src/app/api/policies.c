@@ -163,18 +163,36 @@ err_t api_policy_get_parse(api_call_t *c)
 	return api_query(c, NULL, 0);
 }
 
+/* The rules that decide now: by the names that stand in records. */
+static void rules_write(api_call_t *c)
+{
+	size_t n = policy_bundle_count(c->view->policy);
+	bool forbids;
+
+	jw_ku64(&c->w, "rules", n);
+	jw_karray(&c->w, "in_force");
+	for (size_t i = 0; i < n; i++) {
+		jw_object(&c->w);
+		jw_kstr(&c->w, "id", policy_bundle_rule(c->view->policy, i, &forbids));
+		jw_kstr(&c->w, "effect", forbids ? STR("forbid") : STR("permit"));
+		jw_end(&c->w);
+	}
+	jw_end(&c->w);
+}
+
 err_t api_policy_get_run(api_call_t *c, store_txn_t *txn)
 {
 	store_policy_t row;
 	const json_t *root;
 
 	TRY(store_policy_active(txn, c->a, &row));
+	ENSURE(api_rules_current(c, txn) == OK, ERR_CONFLICT); /* pushed this moment: their ids come with the next view */
 	const json_opts_t opts = { .bytes_max = API_POLICY_BYTES_MAX, .object_only = true };
 	TRY(json_parse(c->a, row.text, &opts, &root, NULL));
 	jw_ki64(&c->w, "version", row.ver);
 	jw_kstr(&c->w, "digest", row.digest);
 	jw_ki64(&c->w, "created", row.created_s);
-	jw_ku64(&c->w, "rules", policy_bundle_count(c->view->policy));
+	rules_write(c);
 	jw_kraw(&c->w, "files", json_raw(json_get(root, STR("files"))));
 	return OK;
 }

@@ -142,3 +142,11 @@ size_t policy_bundle_count(const policy_bundle_t *b)
 {
 	return pdp_cedar_count(b->cedar);
 }
+
+str_t policy_bundle_rule(const policy_bundle_t *b, size_t i, bool *out_forbids)
+{
+	CHECK(i < policy_bundle_count(b));
+	pdp_slice id = pdp_cedar_id(b->cedar, (uint32_t)i);
+	*out_forbids = pdp_cedar_forbids(b->cedar, (uint32_t)i);
+	return str_bytes(id.p, id.n);
+}

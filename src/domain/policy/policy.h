@@ -44,6 +44,8 @@ DEFINE_AUTO(policy_bundle_t *, policy_bundle_unref);
 void policy_digest(const policy_file_t *files, size_t n, uint8_t out[32]);
 const uint8_t *policy_bundle_digest(const policy_bundle_t *b); /* 32 bytes */
 size_t policy_bundle_count(const policy_bundle_t *b); /* rules */
+/* The @id of rule `i` below the count, in the order of the files, borrowed from the bundle; whether it forbids. */
+str_t policy_bundle_rule(const policy_bundle_t *b, size_t i, bool *out_forbids);
 
 /* The rules a new authority starts with (packaging/policy/starter.cedar). */
 policy_file_t policy_starter(void);

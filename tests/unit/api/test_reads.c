@@ -273,6 +273,11 @@ static void the_first_start(void **state)
 	assert_true(str_eq(text_at(&t, "/keys/0/jkt"), bench_operator(b)->jkt));
 	t = get(b, "/policy");
 	assert_text(text_at(&t, "/files/0/name"), "starter.cedar");
+	assert_text(text_at(&t, "/in_force/0/id"), "base.delegated");
+	assert_text(text_at(&t, "/in_force/0/effect"), "permit");
+	assert_text(text_at(&t, "/in_force/2/id"), "guard.assurance");
+	assert_text(text_at(&t, "/in_force/2/effect"), "forbid");
+	assert_int_equal(json_count(json_get(t.json, STR("in_force"))), number_at(&t, "/rules"));
 	assert_true(records(b, "start") == 1 && records(b, "key") == 4);
 	t = get(b, "/roles");
 	assert_text(text_at(&t, "/roles/0/permissions/0"), "attorn:administer");

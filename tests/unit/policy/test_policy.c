@@ -352,6 +352,9 @@ static void examples_of_the_starter_work(void **state)
 	policy_request_t q = facts_call();
 
 	assert_int_equal(policy_bundle_count(b), 4);
+	bool forbids;
+	assert_true(str_eq(policy_bundle_rule(b, 3, &forbids), STR("all")) && !forbids);
+	assert_true(str_eq(policy_bundle_rule(b, 0, &forbids), STR("hours.warehouse")) && forbids);
 	ASSERT_PERMIT(b, q, "all");
 	q.clock = policy_clock(FACTS_NOW + 9 * 3600, 0); /* 19:00 */
 	ASSERT_FORBID(b, q, "hours.warehouse");
