@@ -45,7 +45,7 @@ def test_every_read_as_text_and_as_json(furnished, lent):
                         (["agent", "list"], "billing-scout"), (["agent", "show", "billing-scout"], "spiffe://"),
                         (["route", "list"], "mcp-stdio"), (["route", "show", "tickets"], "tickets-key"),
                         (["secret", "list"], "tickets-key"), (["grant", "list"], lent), (["grant", "show", lent], "uses left"),
-                        (["policy", "show"], "permit"), (["ledger", "head"], "verifier key"), (["explain", call], "billing-scout")]:
+                        (["policy", "show"], "permit"), (["policy", "rules"], "forbid  guard.scope"), (["ledger", "head"], "verifier key"), (["explain", call], "billing-scout")]:
         text, data = attorn(furnished, *words), attorn(furnished, *words, "--json")
         assert (text.returncode, data.returncode, text.stderr + data.stderr) == (0, 0, ""), words
         assert part in text.stdout, words
@@ -128,6 +128,55 @@ def test_tokens_step_by_step(furnished, lent):
         assert (ran.returncode, ran.stderr) == (1, "attorn: no capability: authorization details not granted; fix: ask for less\n")
     assert attorn(furnished, "token", "capability", "everything", "echo", "--data", "[]", env=env).returncode == 2
     assert attorn(furnished, "token", "get", "everything", env={**env, "ATTORN_GRANT": "01M870X2F44D309KM971BCA7T2"}).returncode == 1
+
+
+def test_keys_come_and_go(furnished, tmp_path):
+    """One more key, the old one retired by file or thumbprint; what was made with it ends."""
+    run, key = furnished.run, furnished.agent("turner", "everything:use")
+    grant = furnished.grant("turner", ["everything echo message=matches:'.*'"], uses=5)
+    env = {"ATTORN_AGENT": "turner", "ATTORN_AGENT_KEY": str(key), "ATTORN_GRANT": grant}
+    assert attorn(furnished, "agent", "key", "turner", "--out", tmp_path / "new.key").returncode == 0
+    assert attorn(furnished, "token", "get", "everything", env={**env, "ATTORN_AGENT_KEY": str(tmp_path / "new.key")}).returncode == 1
+    assert run("agent", "key-add", "turner", "--key", tmp_path / "new.key.pub").returncode == 0
+    assert attorn(furnished, "token", "get", "everything", env={**env, "ATTORN_AGENT_KEY": str(tmp_path / "new.key")}).returncode == 0
+    ran = attorn(furnished, "agent", "key-retire", "turner", "--key", key.with_suffix(".pub"))  # narrowing: nobody's key needed
+    assert (ran.returncode, ran.stdout) == (0, "the key is retired\n"), ran.stderr
+    assert attorn(furnished, "token", "get", "everything", env=env).returncode == 1
+    keys = json.loads(attorn(furnished, "agent", "show", "turner", "--json").stdout)["keys"]
+    assert sorted(one["state"] for one in keys) == ["active", "retired"]
+
+    (tmp_path / "pass").write_text("long enough\n")
+    for name in "first", "second":
+        made = attorn(furnished, "user", "key", "dora", "--out", tmp_path / name, "--passphrase-file", tmp_path / "pass")
+        assert made.returncode == 0, made.stderr
+    assert run("user", "add", "dora", "--key", tmp_path / "first").returncode == 0
+    assert run("user", "key-add", "dora", "--key", tmp_path / "second").returncode == 0
+    first = next(one["jkt"] for one in json.loads(attorn(furnished, "user", "show", "dora", "--json").stdout)["keys"])
+    assert attorn(furnished, "user", "key-retire", "dora", "--", first).returncode == 0
+    for words, status, text in [(["user", "key-retire", "dora", "short"], 2, "thumbprint"), (["user", "key-retire", "dora"], 2, "--key"),
+                                (["user", "key-add", "dora"], 2, "--key"), (["agent", "key-retire", "turner", "A" * 43], 1, "not found"),
+                                (["user", "key-add", "dora", "--key", tmp_path / "second"], 1, "exists")]:
+        ran = run(*words)
+        assert (ran.returncode, text in ran.stderr) == (status, True), (words, ran.stderr)
+
+
+def test_an_agent_is_updated_in_part(furnished):
+    def shown():
+        agent = json.loads(attorn(furnished, "agent", "show", "mender", "--json").stdout)
+        return agent["owner"], agent["scopes"], agent["roles"], agent["max_depth"], agent["rev"]
+    furnished.agent("mender", "everything:use")
+    owner, scopes, roles, depth, rev = shown()
+    assert furnished.run("agent", "update", "mender", "--depth", "3").returncode == 0
+    assert shown() == (owner, scopes, roles, 3, rev + 1)
+    assert furnished.run("agent", "update", "mender", "--scope", "a:b", "--scope", "c:d", "--owner", "alice").returncode == 0
+    alice = json.loads(attorn(furnished, "user", "show", "alice", "--json").stdout)["id"]
+    assert shown() == (alice, ["a:b", "c:d"], roles, 3, rev + 2)
+    assert furnished.run("agent", "update", "mender", "--scope", "-").returncode == 0
+    assert shown() == (alice, [], roles, 3, rev + 3)
+    ran = furnished.run("agent", "update", "mender")
+    assert ran.returncode == 2 and "--owner" in ran.stderr
+    ran = furnished.run("agent", "update", "mender", "--owner", "nobody")
+    assert ran.returncode == 1 and shown() == (alice, [], roles, 3, rev + 3)
 
 
 def test_over_the_network_every_request_is_signed(furnished):

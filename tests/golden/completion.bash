@@ -7,14 +7,14 @@ _attorn() {
 	fi
 	case ${COMP_WORDS[1]} in
 	status) words='' options='--help --dir --url --json --as --user-key --passphrase-file' ;;
-	user) words='key add roles state list show' options='--help --dir --url --json --as --user-key --passphrase-file --key --role --out' ;;
+	user) words='key add key-add key-retire roles state list show' options='--help --dir --url --json --as --user-key --passphrase-file --key --role --out' ;;
 	role) words='put list' options='--help --dir --url --json --as --user-key --passphrase-file --scope' ;;
-	agent) words='key register state list show' options='--help --dir --url --json --as --user-key --passphrase-file --key --owner --kind --scope --role --depth --out' ;;
+	agent) words='key register update key-add key-retire state list show' options='--help --dir --url --json --as --user-key --passphrase-file --key --owner --kind --scope --role --depth --out' ;;
 	route) words='put remove list show' options='--help --dir --url --json --as --user-key --passphrase-file --file' ;;
 	secret) words='put remove list' options='--help --dir --url --json --as --user-key --passphrase-file --file' ;;
 	grant) words='create revoke list show' options='--help --dir --url --json --as --user-key --passphrase-file --agent --scope --allow --uses --for --depth --reason' ;;
 	token) words='get capability introspect revoke' options='--help --dir --json --key --agent --grant --issuer --file --data' ;;
-	policy) words='push check show' options='--help --dir --url --json --as --user-key --passphrase-file' ;;
+	policy) words='push check rules show' options='--help --dir --url --json --as --user-key --passphrase-file' ;;
 	mcp) words='' options='--help --dir --json --key --agent --grant --issuer' ;;
 	http) words='' options='--help --dir --json --key --agent --grant --issuer --data --type' ;;
 	explain) words='' options='--help --dir --url --json --as --user-key --passphrase-file' ;;

@@ -60,6 +60,64 @@ static int agent_register(cli_t *c)
 	return status ? status : cli_done(c, &response, "agent %s registered", c->args[0]);
 }
 
+/* What is given replaces what the record holds, what is not stays; --scope - or --role - leaves none. */
+static void list_or_kept(cli_body_t *b, const char *key, const str_t *list, size_t n, const json_t *agent)
+{
+	if (n == 0) {
+		jw_kraw(&b->w, key, json_raw(json_get(agent, str_of(key))));
+	} else {
+		cli_body_list(b, key, list, n == 1 && str_eq(list[0], STR("-")) ? 0 : n);
+	}
+}
+
+static int update_body(cli_t *c, const json_t *agent, str_t *out)
+{
+	cli_body_t b;
+
+	cli_body_begin(&b, c);
+	if (c->owner) {
+		jw_kstr(&b.w, "owner", str_of(c->owner));
+	} else {
+		jw_kraw(&b.w, "owner", json_raw(json_get(agent, STR("owner"))));
+	}
+	list_or_kept(&b, "scopes", c->scopes, c->n_scopes, agent);
+	list_or_kept(&b, "roles", c->roles, c->n_roles, agent);
+	if (c->depth) {
+		jw_ku64(&b.w, "max_depth", c->depth);
+	} else {
+		jw_kraw(&b.w, "max_depth", json_raw(json_get(agent, STR("max_depth"))));
+	}
+	jw_kraw(&b.w, "rev", json_raw(json_get(agent, STR("rev")))); /* refused if somebody else was faster */
+	return cli_body_end(&b, out);
+}
+
+static int agent_update(cli_t *c)
+{
+	const json_t *agent;
+	str_t body;
+	net_response_t response;
+	const char *path = cli_text(c, "/agents/%s", c->args[0]);
+	cli_request_t r = { .method = "GET", .path = str_of(path) };
+
+	if (!c->owner && !c->n_scopes && !c->n_roles && !c->depth) {
+		return cli_fail(EXIT_USAGE, "agent update needs what to change: --owner, --scope, --role or --depth");
+	}
+	int status = cli_call_json(c, &r, &agent);
+	status = status ? status : update_body(c, agent, &body);
+	status = status ? status : cli_verb(c, "PUT", path, "agent.update", body, &response);
+	return status ? status : cli_done(c, &response, "agent %s updated", c->args[0]);
+}
+
+static int agent_key_add(cli_t *c)
+{
+	return cli_key_add(c, cli_text(c, "/agents/%s/keys", c->args[0]), "agent.key.add");
+}
+
+static int agent_key_retire(cli_t *c)
+{
+	return cli_key_retire(c, cli_text(c, "/agents/%s", c->args[0]), "agent.key.state");
+}
+
 static int agent_list(cli_t *c)
 {
 	static const cli_column_t columns[] = { { "name", 20 }, { "kind", 11 }, { "state", 12 }, { "owner", 14 }, { "scopes", 50 } };
@@ -80,6 +138,11 @@ static int agent_state(cli_t *c)
 const cli_word_t cli_agent_words[] = {
 	{ "key", "NAME [--out FILE]", "make an Ed25519 key pair for an agent", "j" "O", 1, 1, agent_key },
 	{ "register", "NAME --key FILE --owner USER --scope S...", "register an agent (signed)", CLI_API "kKoceR", 1, 1, agent_register },
+	{ "update", "NAME [--owner USER] [--scope S...] [--role R...] [--depth N]", "replace what is given, - for none; the rest stays (signed)",
+		CLI_API "oceR", 1, 1, agent_update },
+	{ "key-add", "NAME --key FILE", "register one more key of an agent (signed)", CLI_API "k", 1, 1, agent_key_add },
+	{ "key-retire", "NAME THUMBPRINT | NAME --key FILE", "an agent's key counts no more, for good; so do its tokens", CLI_API "k", 1, 2,
+		agent_key_retire },
 	{ "state", "NAME active|quarantined|retired", "stop an agent, or let it go on (signed)", CLI_API, 2, 2, agent_state },
 	{ "list", "", "all agents", CLI_API, 0, 0, agent_list },
 	{ "show", "NAME", "one agent", CLI_API, 1, 1, agent_show },

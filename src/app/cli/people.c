@@ -118,6 +118,71 @@ static int user_state(cli_t *c)
 	return state_set(c, cli_text(c, "/users/%s/state", c->args[0]), "user.state", c->args[1], c->args[0]);
 }
 
+int cli_key_add(cli_t *c, const char *path, const char *verb)
+{
+	cli_body_t b;
+	str_t body, jwk;
+	net_response_t response;
+
+	if (!c->key) {
+		return cli_fail(EXIT_USAGE, "key-add needs --key FILE, the public key to add");
+	}
+	int status = key_json(c, c->key, &jwk);
+	if (status) {
+		return status;
+	}
+	cli_body_begin(&b, c);
+	jw_karray(&b.w, "keys");
+	jw_raw(&b.w, jwk);
+	jw_end(&b.w);
+	status = cli_body_end(&b, &body);
+	status = status ? status : cli_verb(c, "POST", path, verb, body, &response);
+	return status ? status : cli_done(c, &response, "a key of %s added", c->args[0]);
+}
+
+/* A key goes by its thumbprint, or by the file that holds it. */
+static int thumbprint(cli_t *c, const char **out)
+{
+	crypto_pub_t pub;
+	str_t jwk;
+
+	if (c->n_args > 1) {
+		*out = c->args[1];
+		return jose_jkt_is(str_of(*out)) ? EXIT_DONE : cli_fail(EXIT_USAGE, "not a key's thumbprint (RFC 7638)");
+	}
+	if (!c->key) {
+		return cli_fail(EXIT_USAGE, "key-retire needs the key's thumbprint, or --key FILE");
+	}
+	int status = key_json(c, c->key, &jwk);
+	if (status) {
+		return status;
+	}
+	err_t e = jose_pub_read(c->a, jwk, &pub, NULL);
+	if (e != OK || arena_cstr(c->a, jose_jkt(c->a, &pub), out) != OK) {
+		return cli_fail_err(EXIT_HERE, c->key, ERR_KEY, NULL);
+	}
+	return EXIT_DONE;
+}
+
+int cli_key_retire(cli_t *c, const char *path, const char *verb)
+{
+	const char *jkt;
+	int status = thumbprint(c, &jkt);
+
+	path = status ? path : cli_text(c, cli_text(c, "%s/keys/%%s/state", path), jkt);
+	return status ? status : state_set(c, path, verb, "retired", "the key");
+}
+
+static int user_key_add(cli_t *c)
+{
+	return cli_key_add(c, cli_text(c, "/users/%s/keys", c->args[0]), "user.key.add");
+}
+
+static int user_key_retire(cli_t *c)
+{
+	return cli_key_retire(c, cli_text(c, "/users/%s", c->args[0]), "user.key.state");
+}
+
 static int user_list(cli_t *c)
 {
 	static const cli_column_t columns[] = { { "name", 20 }, { "state", 10 }, { "roles", 30 }, { "id", 40 } };
@@ -133,6 +198,8 @@ static int user_show(cli_t *c)
 const cli_word_t cli_user_words[] = {
 	{ "key", "NAME [--out FILE]", "make a user key sealed by a passphrase", "jP" "O", 1, 1, user_key },
 	{ "add", "NAME --key FILE --role R...", "enrol a user (signed)", CLI_API "kR", 1, 1, user_add },
+	{ "key-add", "NAME --key FILE", "enrol one more key of a user (signed)", CLI_API "k", 1, 1, user_key_add },
+	{ "key-retire", "NAME THUMBPRINT | NAME --key FILE", "a user's key counts no more, for good", CLI_API "k", 1, 2, user_key_retire },
 	{ "roles", "NAME --role R...", "replace a user's roles (signed)", CLI_API "R", 1, 1, user_roles },
 	{ "state", "NAME active|disabled", "enable (signed) or disable a user", CLI_API, 2, 2, user_state },
 	{ "list", "", "all users", CLI_API, 0, 0, user_list },

@@ -104,9 +104,32 @@ static int policy_show(cli_t *c)
 	return EXIT_DONE;
 }
 
+static int policy_rules(cli_t *c)
+{
+	const json_t *root;
+	cli_request_t r = { .method = "GET", .path = STR("/policy") };
+	int status = cli_call_json(c, &r, &root);
+
+	if (status) {
+		return status;
+	}
+	const json_t *rules = json_get(root, STR("in_force"));
+	if (c->json) {
+		cli_print(arena_cat(c->a, STR("{\"digest\":"), json_raw(json_get(root, STR("digest"))), STR(",\"in_force\":"),
+			json_raw(rules), STR("}")));
+		return EXIT_DONE;
+	}
+	for (const json_t *rule = json_first(rules); rule; rule = json_next(rule)) {
+		str_t effect = cli_member(c->a, rule, "effect"), id = cli_member(c->a, rule, "id");
+		printf("%-7.*s %.*s\n", STR_ARG(effect), STR_ARG(id));
+	}
+	return EXIT_DONE;
+}
+
 const cli_word_t cli_policy_words[] = {
 	{ "push", "DIR", "put the .cedar files of a directory in force (signed)", CLI_API, 1, 1, policy_push },
 	{ "check", "DIR", "would they load?", CLI_API, 1, 1, policy_check },
-	{ "show", "", "the rules in force", CLI_API, 0, 0, policy_show },
+	{ "rules", "", "the ids of the rules in force, as records name them", CLI_API, 0, 0, policy_rules },
+	{ "show", "", "the text of the rules in force", CLI_API, 0, 0, policy_show },
 	{ 0 },
 };

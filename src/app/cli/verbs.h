@@ -24,5 +24,8 @@ extern const cli_word_t cli_completion_words[];
 int cli_public_key(cli_t *c, const char *path, str_t *out_jwk);
 /* POST {state}; going to active is signed. */
 int cli_state_set(cli_t *c, const char *path, const char *verb, const char *state, const char *said);
+/* POST {keys} of --key; and the end of one, whose owner's path is `path`. */
+int cli_key_add(cli_t *c, const char *path, const char *verb);
+int cli_key_retire(cli_t *c, const char *path, const char *verb);
 
 #endif
