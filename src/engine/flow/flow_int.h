@@ -13,6 +13,7 @@ typedef struct {
 	uint64_t (*unix_us)(loop_t *loop);
 	void (*random)(loop_t *loop, void *p, size_t n);
 	void (*post)(loop_t *loop, posted_t *m); /* any thread; one thread's messages stay in order */
+	void (*post_last)(loop_t *loop, posted_t *m); /* after what was posted in this round */
 	void (*deliver)(loop_t *loop, posted_t *m); /* a completion: the simulator may delay it */
 	void (*start)(op_t *op);
 	void (*hurry)(op_t *op);

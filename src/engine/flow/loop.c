@@ -45,6 +45,13 @@ void loop_post_own(loop_t *loop, posted_t *m, void (*fn)(void *), void *arg)
 	loop->world->post(loop, m);
 }
 
+void loop_post_last(loop_t *loop, posted_t *m, void (*fn)(void *), void *arg)
+{
+	CHECK(loop_is_ours(loop) && !m->waiting && fn);
+	*m = (posted_t){ .fn = fn, .arg = arg, .waiting = true };
+	loop->world->post_last(loop, m);
+}
+
 typedef struct {
 	posted_t posted; /* first */
 	void (*fn)(void *);

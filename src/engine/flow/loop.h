@@ -45,6 +45,9 @@ typedef struct posted {
 	bool waiting;
 } posted_t;
 void loop_post_own(loop_t *loop, posted_t *m, void (*fn)(void *), void *arg);
+/* The same, but when all else of this round is done, before the loop sleeps: for who gathers what a
+ * round brings into one system call. On the loop only. */
+void loop_post_last(loop_t *loop, posted_t *m, void (*fn)(void *), void *arg);
 
 /* A timer lives in its owner's struct, zeroed; stop it before that goes. It fires once. */
 typedef struct {

@@ -280,6 +280,7 @@ static const world_t world_sim = {
 	.unix_us = sim_unix_us,
 	.random = sim_random,
 	.post = sim_post,
+	.post_last = sim_post,
 	.deliver = sim_deliver,
 	.start = sim_start,
 	.hurry = sim_hurry,

@@ -1,7 +1,8 @@
 /* world_uv.c: the real world: one uv_loop, the kernel's clocks and random numbers.
  * Messages from other threads wait in a list under a mutex and one uv_async wakes the loop, which
  * coalesces: so all of the list is taken each time. Our own wait in a second list; an idle handle
- * keeps the loop from sleeping on them, without a system call. */
+ * keeps the loop from sleeping on them, without a system call. What is to come last in a round waits in
+ * a third list; libuv's prepare handles run right before it sleeps. */
 #include <sys/random.h>
 #include <time.h>
 #include <uv.h>
@@ -17,9 +18,10 @@ typedef struct {
 	uv_loop_t uv;
 	uv_async_t async;
 	uv_idle_t idle;
+	uv_prepare_t prepare;
 	uv_timer_t timer;
 	pthread_mutex_t lock; /* guards `foreign`: any thread posts, the loop takes */
-	post_list_t foreign, own;
+	post_list_t foreign, own, last;
 	uint64_t armed_us; /* when `timer` fires at the latest; 0: it rests */
 } world_uv_t;
 
@@ -121,6 +123,25 @@ static void uv_post(loop_t *loop, posted_t *m)
 	}
 }
 
+static void on_prepare(uv_prepare_t *h)
+{
+	world_uv_t *w = h->data;
+
+	uv_prepare_stop(h);
+	while (w->last.first) {
+		list_run(&w->last);
+	}
+}
+
+static void uv_post_last(loop_t *loop, posted_t *m)
+{
+	world_uv_t *w = world_uv_of(loop);
+
+	if (list_add(&w->last, m)) {
+		CHECK(uv_prepare_start(&w->prepare, on_prepare) == 0);
+	}
+}
+
 static void on_timer(uv_timer_t *h)
 {
 	world_uv_t *w = h->data;
@@ -162,6 +183,7 @@ static const world_t world_uv = {
 	.unix_us = uv_unix_us,
 	.random = uv_random_bytes,
 	.post = uv_post,
+	.post_last = uv_post_last,
 	.deliver = uv_post,
 	.start = uv_op_start,
 	.hurry = uv_op_hurry,
@@ -177,8 +199,9 @@ loop_t *loop_new(void)
 	CHECK(uv_loop_init(&w->uv) == 0);
 	CHECK(uv_async_init(&w->uv, &w->async, on_async) == 0);
 	CHECK(uv_idle_init(&w->uv, &w->idle) == 0);
+	CHECK(uv_prepare_init(&w->uv, &w->prepare) == 0);
 	CHECK(uv_timer_init(&w->uv, &w->timer) == 0);
-	w->async.data = w->idle.data = w->timer.data = w;
+	w->async.data = w->idle.data = w->prepare.data = w->timer.data = w;
 	return &w->loop;
 }
 
@@ -209,16 +232,18 @@ static void deliver_all(world_uv_t *w)
 {
 	do {
 		list_run(&w->own);
+		list_run(&w->last);
 		on_async(&w->async);
-	} while (w->own.first || w->foreign.first);
+	} while (w->own.first || w->last.first || w->foreign.first);
 	uv_idle_stop(&w->idle);
+	uv_prepare_stop(&w->prepare);
 }
 
 static void check_foreign_closed(uv_handle_t *h, void *arg)
 {
 	world_uv_t *w = arg;
 	bool ours = h == (uv_handle_t *)&w->async || h == (uv_handle_t *)&w->idle ||
-		h == (uv_handle_t *)&w->timer;
+		h == (uv_handle_t *)&w->prepare || h == (uv_handle_t *)&w->timer;
 
 	CHECK(ours || uv_is_closing(h));
 }
@@ -235,10 +260,11 @@ void loop_free(loop_t *loop)
 	uv_walk(&w->uv, check_foreign_closed, w);
 	uv_close((uv_handle_t *)&w->async, NULL);
 	uv_close((uv_handle_t *)&w->idle, NULL);
+	uv_close((uv_handle_t *)&w->prepare, NULL);
 	uv_close((uv_handle_t *)&w->timer, NULL);
 	while (uv_run(&w->uv, UV_RUN_DEFAULT)) { /* again if a stop was asked for */
 	}
-	CHECK(!w->own.first);
+	CHECK(!w->own.first && !w->last.first);
 	CHECK(uv_loop_close(&w->uv) == 0);
 	pthread_mutex_destroy(&w->lock);
 	loop_done(loop);

@@ -53,6 +53,7 @@ static conn_t *conn_new(net_server_t *s)
 	net_parser_init(&c->parser, s->o.head_bytes_max, s->o.body_bytes_max);
 	buf_init(&c->ahead, NET_PIPELINE_BYTES_MAX + NET_READ_BYTES);
 	buf_init(&c->out, NET_REPLY_BODY_BYTES_MAX + NET_REPLY_PENDING_BYTES_MAX);
+	buf_init(&c->held, NET_HELD_REPLY_BYTES_MAX);
 	buf_init(&c->flying, c->out.max);
 	return c;
 }

@@ -8,13 +8,14 @@ static void turn(conn_t *c);
 
 static void free_when_done(conn_t *c)
 {
-	if (!c->closed || c->posted.waiting) {
+	if (!c->closed || c->posted.waiting || c->let_go.waiting) {
 		return;
 	}
 	net_parser_done(&c->parser);
 	tls_end_free(c->tls);
 	c->server->body_bytes -= c->body_bytes;
 	buf_wipe(&c->ahead);
+	buf_wipe(&c->held);
 	buf_wipe(&c->out);
 	buf_wipe(&c->flying);
 	server_conn_gone(c->server, c);
@@ -82,6 +83,7 @@ void conn_linger(conn_t *c)
 {
 	c->phase = CONN_LINGER;
 	c->deadline_ms = server_now_ms(c->server) + NET_LINGER_MS;
+	conn_send(c, NULL, 0);
 	if (c->broken) {
 		conn_cut(c);
 		return;
@@ -139,13 +141,13 @@ static void flush(conn_t *c)
 
 size_t conn_pending(const conn_t *c)
 {
-	return c->out.n + (c->writing ? uv_stream_get_write_queue_size(&c->h.stream) : 0);
+	return c->held.n + c->out.n + (c->writing ? uv_stream_get_write_queue_size(&c->h.stream) : 0);
 }
 
 /* What the kernel took at once; a hard error only marks: the read side will tell. */
 static size_t send_now(conn_t *c, const str_t *parts, size_t n)
 {
-	uv_buf_t bufs[4] = { 0 };
+	uv_buf_t bufs[CONN_PARTS_MAX + 1] = { 0 };
 
 	CHECK(n <= ARRAY_LEN(bufs));
 	for (size_t i = 0; i < n; i++) {
@@ -160,13 +162,51 @@ static size_t send_now(conn_t *c, const str_t *parts, size_t n)
 
 void conn_send(conn_t *c, const str_t *parts, size_t n)
 {
-	if (c->broken || c->closing) {
+	str_t all[CONN_PARTS_MAX + 1] = { buf_str(&c->held) };
+	size_t n_all = c->held.n ? 1 : 0;
+
+	CHECK(n <= CONN_PARTS_MAX);
+	for (size_t i = 0; i < n; i++) {
+		all[n_all++] = parts[i];
+	}
+	if (n_all == 0 || c->broken || c->closing) {
 		return;
 	}
 	if (c->tls) {
-		tls_end_write(c->tls, parts, n);
+		tls_end_write(c->tls, all, n_all);
 	} else {
-		conn_wire(c, parts, n);
+		conn_wire(c, all, n_all);
+	}
+	buf_clear(&c->held);
+}
+
+static void on_let_go(void *arg)
+{
+	conn_t *c = arg;
+
+	if (c->closed) {
+		free_when_done(c);
+	} else {
+		conn_send(c, NULL, 0);
+	}
+}
+
+void conn_hold(conn_t *c, const str_t *parts, size_t n)
+{
+	size_t total = c->held.n;
+
+	for (size_t i = 0; i < n; i++) {
+		total += parts[i].n;
+	}
+	if (total > NET_HELD_REPLY_BYTES_MAX || c->closing) {
+		conn_send(c, parts, n);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		buf_add(&c->held, parts[i]);
+	}
+	if (!c->let_go.waiting) {
+		loop_post_last(c->server->loop, &c->let_go, on_let_go, c);
 	}
 }
 

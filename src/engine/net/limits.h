@@ -43,6 +43,7 @@ enum {
 	NET_REPLY_HEADERS_MAX = 64,
 	NET_REPLY_BODY_BYTES_MAX = 64 << 20,
 	NET_REPLY_PENDING_BYTES_MAX = 8 << 20, /* unsent bytes of a stream; above it: ERR_LIMIT, cut */
+	NET_HELD_REPLY_BYTES_MAX = 4 << 10, /* of one turn, gathered into one write; more is not copied */
 	NET_REPLY_HIGH_BYTES = 256 << 10, /* a writer should wait for drained above this */
 	NET_SSE_IDLE_MS = 10000, /* silence before a keep-alive comment (mcp.md G2: <= 15 s) */
 

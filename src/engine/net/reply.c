@@ -218,7 +218,7 @@ void net_reply_begin(net_exchange_t *x, int status, net_headers_t headers)
 	x->has_body = x->chunked && !is_head(x);
 	x->chunk_ms = server_now_ms(x->conn->server);
 	str_t head = buf_str(&x->conn->server->head);
-	conn_send(x->conn, &head, 1);
+	conn_hold(x->conn, &head, 1);
 }
 
 static void tail_keep(net_exchange_t *x, str_t bytes)
@@ -257,7 +257,7 @@ err_t net_reply_chunk(net_exchange_t *x, str_t bytes)
 	}
 	int n = snprintf(size, sizeof(size), "%zx\r\n", bytes.n);
 	str_t parts[] = { str_bytes(size, (size_t)n), bytes, STR("\r\n") };
-	conn_send(c, parts, ARRAY_LEN(parts));
+	conn_hold(c, parts, ARRAY_LEN(parts));
 	tail_keep(x, bytes);
 	x->chunk_ms = server_now_ms(c->server);
 	return OK;
@@ -268,14 +268,17 @@ void net_reply_end(net_exchange_t *x)
 	static const str_t last = STR_INIT("0\r\n\r\n");
 
 	CHECK(x->begun && !x->ended);
-	if (x->conn && x->has_body) {
-		conn_send(x->conn, &last, 1);
+	if (x->conn) {
+		conn_send(x->conn, &last, x->has_body ? 1 : 0);
 	}
 	finish(x, false);
 }
 
 void net_reply_abort(net_exchange_t *x)
 {
+	if (x->conn) {
+		conn_send(x->conn, NULL, 0); /* what was said before the cut */
+	}
 	finish(x, true);
 }
 

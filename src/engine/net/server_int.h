@@ -66,6 +66,8 @@ struct conn {
 	size_t write_left; /* what was pending then */
 	net_parser_t parser;
 	buf_t ahead; /* read, not parsed */
+	buf_t held; /* waits for more of this turn */
+	posted_t let_go;
 	buf_t out, flying; /* to be written; held by libuv */
 	uv_write_t write;
 	uv_shutdown_t shutdown;
@@ -104,8 +106,11 @@ void conn_plain(conn_t *c, str_t in);
 void conn_wire(conn_t *c, const str_t *parts, size_t n);
 void conn_peer_gone(conn_t *c, bool broken);
 void conn_linger(conn_t *c);
+enum { CONN_PARTS_MAX = 3 };
 /* Puts bytes on their way, in order; never calls back. Dropped when the connection is broken. */
 void conn_send(conn_t *c, const str_t *parts, size_t n);
+/* The same at the end of this turn, or with what is sent before: one write for a reply said in parts. */
+void conn_hold(conn_t *c, const str_t *parts, size_t n);
 size_t conn_pending(const conn_t *c);
 /* The exchange is over; goes on with the next request or closes. */
 void conn_exchange_ended(conn_t *c, bool cut);
