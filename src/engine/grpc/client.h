@@ -1,6 +1,7 @@
 /* client.h: a blocking gRPC client on a Unix socket, for the command line and for tests: one connection,
  * one call at a time, unary or server streaming.
- * Owns: the socket, and a call until its end. Threads: one at a time. Limits: limits.h.
+ * Owns: the socket, and a call until its end. Threads: one at a time. Limits: limits.h. It answers PINGs
+ * only inside grpc_client_next and grpc_client_call (the server proves its peer by one).
  * Forbidden: the loop's thread of any process. */
 #ifndef ATTORN_GRPC_CLIENT_H
 #define ATTORN_GRPC_CLIENT_H
@@ -42,7 +43,8 @@ MUST err_t grpc_client_call(grpc_client_t *c, arena_t *a, const grpc_request_t *
 /* Begins a server-streaming call; then call grpc_client_next until *out_more is false. */
 MUST err_t grpc_client_begin(grpc_client_t *c, const grpc_request_t *r);
 /* Waits for the next message (in `a`): *out_more true. At the end *out_more is false and *out_status
- * set. ERR_TIMEOUT when nothing came in wait_ms (UINT32_MAX: for ever): the call goes on, call again. */
+ * set. ERR_TIMEOUT when nothing came in wait_ms (UINT32_MAX: for ever): the call goes on, call again, unless
+ * its timeout_ms is over, then it was cancelled and the next answer is ERR_CLOSED. */
 MUST err_t grpc_client_next(grpc_client_t *c, arena_t *a, uint32_t wait_ms, bool *out_more, str_t *out_message,
 	grpc_status_t *out_status);
 /* Gives the call in flight up (RST_STREAM CANCEL); the client may be used again. */

@@ -143,7 +143,7 @@ void conn_fill(grpc_conn_t *c, buf_t *to)
 /* False: the kernel took less than all (the rest is in c->out), or the connection broke. */
 static bool bytes_write(grpc_conn_t *c, str_t bytes, size_t *out_sent)
 {
-	*out_sent = 0;
+	*out_sent = c->fd < 0 ? bytes.n : 0; /* detached: nobody reads */
 	while (*out_sent < bytes.n) {
 		ssize_t n = send(c->fd, bytes.p + *out_sent, bytes.n - *out_sent, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n < 0 && errno == EINTR) {

@@ -26,16 +26,20 @@ static void linger_late(void *arg)
 	conn_close_soon(arg, NULL);
 }
 
-void session_break(grpc_conn_t *c, uint32_t h2_error, const char *why)
+static void break_note(grpc_conn_t *c, const char *why)
 {
-	if (c->broken || c->closing) {
-		return;
-	}
 	c->broken = true;
 	c->server->counts.bad_peers++;
 	log_kv(LVL_WARN, "grpc.broken", kv_c("why", why), kv_i("pid", c->peer.pid), kv_u("uid", c->peer.uid));
-	(void)nghttp2_session_terminate_session(c->h2, h2_error);
 	loop_timer_start(c->server->loop, &c->timer, GRPC_LINGER_MS, linger_late, c);
+}
+
+void session_break(grpc_conn_t *c, uint32_t h2_error, const char *why)
+{
+	if (!c->broken && !c->closing) {
+		break_note(c, why);
+		(void)nghttp2_session_terminate_session(c->h2, h2_error);
+	}
 }
 
 static void bucket_or_calm(grpc_conn_t *c, bucket_t *b, uint32_t burst, uint32_t per_s, const char *what)
@@ -201,8 +205,12 @@ static int on_stream_close(nghttp2_session *h2, int32_t id, uint32_t error, void
 /* RFC 9113 8.1: whoever answered before the request was whole asks the peer to stop sending it. */
 static int on_frame_send(nghttp2_session *h2, const nghttp2_frame *frame, void *arg)
 {
+	grpc_conn_t *c = arg;
 	grpc_stream_t *s = NULL;
 
+	if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR && !c->broken) {
+		break_note(c, nghttp2_http2_strerror(frame->goaway.error_code)); /* the library's verdict */
+	}
 	if (frame->hd.type == NGHTTP2_HEADERS && frame->hd.flags & NGHTTP2_FLAG_END_STREAM) {
 		s = stream_find(h2, frame->hd.stream_id);
 	}
