@@ -195,7 +195,7 @@ static void token_check(ask_t *k, arena_t *a, str_t jti)
 	for (size_t i = 0; i < tokens.n; i++) {
 		recorded = recorded || str_contains(tokens.v[i].leaf, jti);
 	}
-	assert_int_equal(store_read(w->g->t->store, spent_run, &s), OK);
+	assert_int_equal(store_write(w->g->t->store, spent_run, &s), OK);
 	if (!recorded) {
 		violated(w, "a token without its record");
 	}

@@ -45,11 +45,11 @@ MUST err_t store_grant_revoke(store_txn_t *t, arena_t *a, str_t id, int64_t now_
 MUST err_t store_grant_revoked_since(store_txn_t *t, arena_t *a, int64_t since_s, str_t **out_ids,
 				     size_t *out_n);
 
-/* ---- used.c ---- */
+/* ---- used.c: on the write lane alone ---- */
 /* Spends (space, id) for ever until `until_s`; ERR_REPLAY when it was spent before. */
 MUST err_t store_used_insert(store_txn_t *t, str_t space, str_t id, int64_t until_s);
 MUST err_t store_used_has(store_txn_t *t, str_t space, str_t id, bool *out);
-/* Removes at most `limit` rows whose time is before now_s. */
+/* Removes rows whose time is before now_s, of `limit` rows it looks at: call it every second or so. */
 MUST err_t store_used_purge(store_txn_t *t, int64_t now_s, int64_t limit, int64_t *out_removed);
 
 /* ---- attempts.c ---- */

@@ -69,11 +69,14 @@ static err_t broken(store_txn_t *t)
 /* One closure. An error returned here is the transaction's, not the closure's. */
 static err_t run_one(store_txn_t *t, store_closure_t *c)
 {
+	size_t mark = used_index_mark(t->used);
+
 	TRY(exec_cached(t, "SAVEPOINT closure"));
 	c->err = c->run(t, c->self);
 	TRY(broken(t));
 	if (c->err != OK) {
 		TRY(exec_cached(t, "ROLLBACK TO closure"));
+		used_index_undo(t->used, mark);
 	}
 	return exec_cached(t, "RELEASE closure");
 }
@@ -101,15 +104,23 @@ static err_t run_each(store_txn_t *t, store_closure_t *const closures[], size_t 
 static err_t run_all(store_t *s, store_closure_t *const closures[], size_t n, way_t way)
 {
 	store_txn_t *t = s->writer;
+	int64_t used_from = t->used_from;
 	err_t err;
 
 	t->full = false;
 	TRY(exec_cached(t, "BEGIN IMMEDIATE"));
-	err = run_each(t, closures, n, way);
+	err = used_refresh(t);
+	if (err == OK) {
+		err = run_each(t, closures, n, way);
+	}
 	if (err != OK) {
 		rollback(t);
+		used_index_undo(t->used, 0);
+		t->used_from = used_from;
+		return err;
 	}
-	return err;
+	used_index_commit(t->used);
+	return OK;
 }
 
 /* Chooses the way. After a failure the next batches go with savepoints at once, so that somebody who

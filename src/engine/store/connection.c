@@ -107,6 +107,11 @@ err_t connection_open(const char *path, bool writes, store_txn_t **out, diag_t *
 		TRY(file_create(path, diag));
 	}
 	t = heap_new(store_txn_t);
+	if (writes) {
+		t->used = used_index_new();
+		t->used_version = STORE_NONE;
+		crypto_random(t->used_salt, sizeof(t->used_salt));
+	}
 	err = connection_err(t, sqlite3_open_v2(path, &t->db,
 				SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL));
 	if (err == OK) {
@@ -127,6 +132,7 @@ void connection_close(store_txn_t *t)
 		(void)sqlite3_finalize(t->statement[i].stmt);
 	}
 	(void)sqlite3_close(t->db);
+	used_index_free(t->used);
 	heap_free(t);
 }
 

@@ -40,9 +40,9 @@ static const char schema_authority[] =
 	"CREATE INDEX grant_user ON grant_ (user_id, id);"
 	"CREATE INDEX grant_agent ON grant_ (agent, id);"
 	"CREATE INDEX grant_revoked ON grant_ (revoked_s) WHERE revoked_s IS NOT NULL;"
-	"CREATE TABLE used (space TEXT NOT NULL, id TEXT NOT NULL, until_s INTEGER NOT NULL,"
-	" PRIMARY KEY (space, id)) STRICT, WITHOUT ROWID;"
-	"CREATE INDEX used_until ON used (until_s);"
+	/* in the order of spending; its index is in memory (used.c) */
+	"CREATE TABLE used (seq INTEGER PRIMARY KEY, space TEXT NOT NULL, id TEXT NOT NULL,"
+	" until_s INTEGER NOT NULL) STRICT;"
 	/* a grant here may be one that never existed: the denial of a forged id is recorded too */
 	"CREATE TABLE attempt (rid TEXT PRIMARY KEY, req BLOB NOT NULL, gateway TEXT NOT NULL,"
 	" route TEXT NOT NULL, grant_id TEXT, deadline_ms INTEGER NOT NULL, code TEXT,"

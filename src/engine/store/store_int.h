@@ -7,9 +7,11 @@
 #include <stdatomic.h>
 
 #include "engine/store/store.h"
+#include "pure/crypto/crypto.h"
 
 /* One connection and its statements. The key is the address of a static SQL text. */
 enum { STATEMENT_SLOTS = 2 * STORE_STATEMENTS_MAX };
+typedef struct used_index used_index_t;
 typedef struct {
 	const char *sql;
 	sqlite3_stmt *stmt;
@@ -19,6 +21,10 @@ struct store_txn {
 	sqlite3 *db;
 	bool armed; /* the write connection, once open: an I/O error there ends the process */
 	bool full; /* the running transaction met a full disk */
+	used_index_t *used; /* of the write connection, else NULL */
+	int64_t used_version; /* of the file as `used` knows it; STORE_NONE: it knows nothing */
+	int64_t used_from, used_purges; /* where the next purge begins, and how many there were */
+	uint8_t used_salt[16];
 	size_t n_statements;
 	statement_t statement[STATEMENT_SLOTS];
 };
@@ -51,6 +57,25 @@ MUST err_t connection_migrate(store_txn_t *t, diag_t *diag);
 /* What an SQLite result means; ends the process for an I/O error of an armed connection. */
 MUST err_t connection_err(store_txn_t *t, int rc);
 _Noreturn void store_fatal(const char *what, const char *detail);
+
+/* ---- used.c, in a transaction: makes the index of spent ids anew when others wrote to the file ---- */
+MUST err_t used_refresh(store_txn_t *t);
+
+/* ---- used_index.c: spent ids in memory. Owned by the write connection, bounded by the rows of `used` ---- */
+typedef struct {
+	uint64_t a, b; /* a salted hash of space and id; never zero */
+} used_key_t;
+used_index_t *used_index_new(void);
+void used_index_free(used_index_t *x); /* accepts NULL */
+bool used_index_has(const used_index_t *x, used_key_t key);
+void used_index_load(used_index_t *x, used_key_t key); /* one that is in the file */
+void used_index_clear(used_index_t *x);
+/* Changes of the running transaction: a savepoint is a mark, a rollback goes back to it. */
+void used_index_add(used_index_t *x, used_key_t key); /* one that is not there */
+void used_index_remove(used_index_t *x, used_key_t key);
+size_t used_index_mark(const used_index_t *x);
+void used_index_undo(used_index_t *x, size_t mark);
+void used_index_commit(used_index_t *x);
 
 /* ---- disk.c ---- */
 MUST err_t reserve_keep(store_t *s); /* creates or completes the file; ERR_DISK_FULL, ERR_IO */

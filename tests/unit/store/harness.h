@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "engine/store/store.h"
+#include "pure/crypto/crypto.h"
 
 typedef struct {
 	char dir[64], path[96];
@@ -23,6 +24,7 @@ static inline int world_open(void **state)
 	world_t *w = heap_new(world_t);
 	diag_t diag = { 0 };
 
+	assert_int_equal(crypto_init(), OK);
 	(void)snprintf(w->dir, sizeof(w->dir), "store-test-XXXXXX");
 	assert_non_null(mkdtemp(w->dir));
 	(void)snprintf(w->path, sizeof(w->path), "%s/attorn.db", w->dir);
