@@ -8,6 +8,8 @@ typedef struct {
 	int64_t rev;
 	const api_key_t *keys;
 	size_t n_keys;
+	const api_entry_t *entries;
+	size_t n_entries;
 } agent_in_t;
 
 static agent_in_t *agent_in(api_call_t *c)
@@ -35,13 +37,17 @@ err_t api_agent_register_parse(api_call_t *c)
 	agent_in_t *in = agent_in(c);
 
 	TRY(API_ONLY(c, STR("name"), STR("kind"), STR("owner"), STR("scopes"), STR("roles"), STR("max_depth"),
-		STR("keys")));
+		STR("keys"), STR("entries")));
 	TRY(api_need_name(c, STR("name"), &in->name));
 	err_t e = json_want_str(c->body, STR("kind"), API_PATH_BYTES_MAX, &in->kind);
 	in->kind = in->kind.p ? in->kind : STR("delegated");
 	ENSURE(e == OK && (str_eq(in->kind, STR("delegated")) || str_eq(in->kind, STR("autonomous"))),
 		api_say(c, e ? e : ERR_VALUE, "kind: delegated or autonomous"));
 	TRY(bounds_parse(c, in));
+	TRY(api_entries(c, &in->entries, &in->n_entries));
+	if (in->n_entries && !json_get(c->body, STR("keys"))) {
+		return OK; /* known by what is attested alone */
+	}
 	return api_keys(c, 1, &in->keys, &in->n_keys);
 }
 
@@ -78,6 +84,9 @@ static err_t agent_record(api_call_t *c, store_txn_t *txn, const store_agent_t *
 	api_record_words(c, "roles", in->roles.v, in->roles.n);
 	if (in->n_keys) {
 		api_record_keys(c, in->keys, in->n_keys);
+	}
+	if (in->n_entries) {
+		api_entries_digest(c, in->entries, in->n_entries);
 	}
 	TRY(api_record_end(c, txn, LEDGER_AGENT));
 	return api_change(c, txn, "agent", row->id, true);
@@ -119,10 +128,11 @@ static err_t agent_answer(api_call_t *c, store_txn_t *txn, const store_agent_t *
 	jw_ki64(&c->w, "max_depth", row->max_depth);
 	jw_ki64(&c->w, "rev", row->rev);
 	jw_ki64(&c->w, "created", row->created_s);
+	TRY(api_entries_answer(c, txn, row->id));
 	return keys_answer(c, txn, row->id);
 }
 
-static err_t agent_told(api_call_t *c, store_txn_t *txn, str_t id)
+err_t api_agent_told(api_call_t *c, store_txn_t *txn, str_t id)
 {
 	store_agent_t row;
 
@@ -159,9 +169,10 @@ err_t api_agent_register_run(api_call_t *c, store_txn_t *txn)
 	ENSURE(e != ERR_EXISTS, api_say(c, e, "an agent of this name is there already"));
 	TRY(e);
 	TRY(keys_insert(c, txn, row.id, in->keys, in->n_keys));
+	TRY(api_entries_set(c, txn, row.id, in->entries, in->n_entries));
 	TRY(agent_record(c, txn, &row, in));
 	c->status = 201;
-	return agent_told(c, txn, row.id);
+	return api_agent_told(c, txn, row.id);
 }
 
 /* --- update ------------------------------------------------------------------------------------------------ */
@@ -193,7 +204,7 @@ err_t api_agent_update_run(api_call_t *c, store_txn_t *txn)
 	row.rev = in->rev;
 	TRY(store_agent_update(txn, &row));
 	TRY(agent_record(c, txn, &row, in));
-	return agent_told(c, txn, row.id);
+	return api_agent_told(c, txn, row.id);
 }
 
 /* --- state ---------------------------------------------------------------------------------------------------- */
@@ -226,7 +237,7 @@ err_t api_agent_state_run(api_call_t *c, store_txn_t *txn)
 	jw_kstr(&c->r, "state", in->state);
 	TRY(api_record_end(c, txn, LEDGER_AGENT));
 	TRY(api_change(c, txn, "agent", row.id, true));
-	return agent_told(c, txn, row.id);
+	return api_agent_told(c, txn, row.id);
 }
 
 /* --- keys -------------------------------------------------------------------------------------------------------- */
@@ -257,7 +268,7 @@ err_t api_agent_key_add_run(api_call_t *c, store_txn_t *txn)
 	api_record_keys(c, in->keys, in->n_keys);
 	TRY(api_record_end(c, txn, LEDGER_AGENT));
 	TRY(api_change(c, txn, "agent", row.id, true));
-	return agent_told(c, txn, row.id);
+	return api_agent_told(c, txn, row.id);
 }
 
 err_t api_agent_key_state_parse(api_call_t *c)
@@ -289,7 +300,7 @@ err_t api_agent_key_state_run(api_call_t *c, store_txn_t *txn)
 	jw_kstr(&c->r, "state", in->state);
 	TRY(api_record_end(c, txn, LEDGER_AGENT));
 	TRY(api_change(c, txn, "agent", row.id, true));
-	return agent_told(c, txn, row.id);
+	return api_agent_told(c, txn, row.id);
 }
 
 /* --- reads ---------------------------------------------------------------------------------------------------------- */

@@ -7,6 +7,7 @@
 #include "app/api/limits.h"
 #include "domain/delegation/delegation.h"
 #include "domain/policy/policy.h"
+#include "domain/spiffe/spiffe.h"
 #include "pure/codec/codec.h"
 #include "pure/crypto/crypto.h"
 #include "pure/jose/jose.h"
@@ -147,6 +148,15 @@ typedef struct {
 } api_key_t;
 MUST err_t api_keys(api_call_t *c, size_t min, const api_key_t **out, size_t *out_n);
 MUST err_t api_keys_are_new(api_call_t *c, store_txn_t *txn, const api_key_t *keys, size_t n);
+/* Entries, each as the text that the store keeps (entries.c). */
+typedef struct {
+	str_t id, doc;
+} api_entry_t;
+MUST err_t api_entries(api_call_t *c, const api_entry_t **out, size_t *out_n); /* absent is none */
+MUST err_t api_entries_set(api_call_t *c, store_txn_t *txn, str_t agent, const api_entry_t *entries, size_t n);
+void api_entries_digest(api_call_t *c, const api_entry_t *entries, size_t n); /* into the record */
+MUST err_t api_entries_answer(api_call_t *c, store_txn_t *txn, str_t agent);
+MUST err_t api_agent_told(api_call_t *c, store_txn_t *txn, str_t id); /* member "agent" of an answer */
 MUST err_t api_query(api_call_t *c, const str_t *names, size_t n);
 str_t api_query_get(const api_call_t *c, str_t name); /* STR_NULL when absent */
 MUST err_t api_query_limit(api_call_t *c, size_t *out);
@@ -188,6 +198,7 @@ API_VERB(agent_update);
 API_VERB(agent_state);
 API_VERB(agent_key_add);
 API_VERB(agent_key_state);
+API_VERB(agent_entries);
 API_LIST(agent_list);
 API_VERB(agent_get);
 API_VERB(user_add);

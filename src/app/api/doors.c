@@ -21,6 +21,7 @@ static const api_door_t doors[] = {
 	VERB("POST", "/agents/{}/state", "agent.state", agent_state, API_ESSENTIAL),
 	VERB("POST", "/agents/{}/keys", "agent.key.add", agent_key_add, API_WIDENS | API_ENROLS),
 	VERB("POST", "/agents/{}/keys/{}/state", "agent.key.state", agent_key_state, API_ESSENTIAL),
+	VERB("PUT", "/agents/{}/entries", "agent.entries", agent_entries, API_WIDENS),
 
 	LIST("/users", user_list, API_ANYONE),
 	VERB("POST", "/users", "user.add", user_add, API_WIDENS | API_ENROLS),

@@ -1,5 +1,6 @@
 /* claims.c: token claims: one grammar, checked when written and when read. */
 #include "domain/delegation/int.h"
+#include "domain/spiffe/spiffe.h"
 
 static bool is_token_id(str_t s)
 {
@@ -40,6 +41,10 @@ static err_t parties_check(arena_t *a, const delegation_claims_t *c, diag_t *dia
 
 	if (delegation_id_parse(c->client_id, &kind, &td, &name) != OK) {
 		return broken(diag, "client_id");
+	}
+	spiffe_id_t inst;
+	if (c->inst.n > 0 && spiffe_id_parse_workload(c->inst, &inst) != OK) {
+		return broken(diag, "inst");
 	}
 	is_good = str_eq(c->sub, c->client_id) ? is_autonomous_well_formed(c, kind)
 					       : is_delegated_well_formed(a, c, kind, td);
@@ -146,6 +151,7 @@ static void claims_emit(jw_t *w, arena_t *a, const delegation_claims_t *c)
 	jw_ki64(w, "exp", c->exp);
 	jw_kstr_if(w, "grant", c->grant);
 	jw_ki64(w, "iat", c->iat);
+	jw_kstr_if(w, "inst", c->inst);
 	jw_kstr(w, "iss", c->iss);
 	jw_kstr(w, "jti", c->jti);
 	jw_kstr_if(w, "parent", c->parent);
@@ -181,6 +187,7 @@ static err_t parties_parse(const json_t *o, delegation_claims_t *c, diag_t *diag
 	TRY(json_need_str(o, STR("sub_profile"), DELEGATION_NAME_BYTES_MAX, &c->sub_profile));
 	TRY(json_need_str(o, STR("client_id"), DELEGATION_ID_BYTES_MAX, &c->client_id));
 	TRY(json_want_str(o, STR("grant"), DELEGATION_TOKEN_ID_BYTES_MAX, &c->grant));
+	TRY(json_want_str(o, STR("inst"), SPIFFE_ID_BYTES_MAX, &c->inst));
 	return act ? chain_from_node(act, &c->act, diag) : OK;
 }
 
@@ -241,7 +248,7 @@ static err_t claims_parse(arena_t *a, str_t json, delegation_claims_t *out, diag
 	TRY(json_parse_object(a, copy, &o, diag));
 	TRY(JSON_ONLY(o, diag, STR("act"), STR("action_digest"), STR("assurance"), STR("aud"),
 		STR("authorization_details"), STR("client_id"), STR("cnf"), STR("direction"), STR("exp"),
-		STR("grant"), STR("iat"), STR("iss"), STR("jti"), STR("parent"), STR("scope"), STR("sub"),
+		STR("grant"), STR("iat"), STR("inst"), STR("iss"), STR("jti"), STR("parent"), STR("scope"), STR("sub"),
 		STR("sub_profile"), STR("txn")));
 	TRY(parties_parse(o, &c, diag));
 	TRY(ids_parse(o, &c));
@@ -264,7 +271,7 @@ err_t delegation_claims_read(arena_t *a, str_t json, delegation_claims_t *out, d
 static bool is_same_delegation(const delegation_claims_t *x, const delegation_claims_t *y)
 {
 	return str_eq(x->iss, y->iss) && str_eq(x->aud, y->aud) && str_eq(x->sub, y->sub)
-		&& str_eq(x->client_id, y->client_id) && str_eq(x->txn, y->txn)
+		&& str_eq(x->client_id, y->client_id) && str_eq(x->inst, y->inst) && str_eq(x->txn, y->txn)
 		&& str_eq(x->grant, y->grant) && str_eq(x->jkt, y->jkt)
 		&& str_eq(x->sub_profile, y->sub_profile) && chain_eq(&x->act, &y->act);
 }

@@ -11,6 +11,8 @@ typedef struct {
 	str_t iss, aud; /* aud: URL of one route; never an array (P12) */
 	str_t sub, sub_profile; /* user ("user"), or the agent itself ("ai_agent") when autonomous */
 	str_t client_id; /* the agent's SPIFFE ID */
+	str_t inst; /* SPIFFE ID of the SVID that authenticated it, ending in /i/RUN for a run; empty: by a
+			 registered key */
 	delegation_chain_t act; /* n == 0 iff sub == client_id (P6); act.actors[0].sub == client_id */
 	int64_t iat, exp;
 	str_t jti, txn;

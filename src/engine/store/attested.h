@@ -33,6 +33,7 @@ MUST err_t store_svid_key_get(store_txn_t *t, arena_t *a, str_t kid, store_svid_
 /* Every key of a kind in the order of its making; STR_NULL: of both. */
 MUST err_t store_svid_key_list(store_txn_t *t, arena_t *a, str_t kind, store_svid_key_t **out, size_t *out_n);
 MUST err_t store_svid_key_state_set(store_txn_t *t, str_t kid, str_t state); /* ERR_NOT_FOUND */
+MUST err_t store_svid_key_cert_set(store_txn_t *t, str_t kid, str_t cert); /* ERR_NOT_FOUND */
 /* Draws the number of the next signature, first 1; gapless, undone with the transaction. */
 MUST err_t store_svid_key_next_n(store_txn_t *t, str_t kid, int64_t *out_n);
 /* Forgets keys that ended before `before_s`. */
@@ -41,6 +42,7 @@ MUST err_t store_svid_key_prune(store_txn_t *t, int64_t before_s);
 /* ---- trust.c: bundles ---- */
 /* The sequence of our own bundle: raised when `digest` is not the one it has. */
 MUST err_t store_bundle_sequence(store_txn_t *t, str_t td, str_t digest, int64_t now_s, int64_t *out_sequence);
+MUST err_t store_bundle_own(store_txn_t *t, str_t td, int64_t *out_sequence); /* 0 before the first key */
 typedef struct {
 	str_t td;
 	str_t doc; /* SPIFFE bundle document, exactly as it came */
@@ -79,6 +81,7 @@ typedef struct {
 } store_run_t;
 MUST err_t store_run_insert(store_txn_t *t, const store_run_t *run); /* ERR_EXISTS */
 MUST err_t store_run_get(store_txn_t *t, arena_t *a, str_t id, store_run_t *out);
+MUST err_t store_run_alive(store_txn_t *t, arena_t *a, str_t id, int64_t now_s); /* ERR_RUN_OVER */
 MUST err_t store_run_end(store_txn_t *t, str_t id, int64_t now_s); /* ERR_NOT_FOUND when it ended before */
 MUST err_t store_run_list(store_txn_t *t, arena_t *a, str_t agent, bool living, store_run_t **out, size_t *out_n);
 /* Ends every run of a node: it was banned, or came back without them. */

@@ -137,6 +137,17 @@ err_t store_run_get(store_txn_t *t, arena_t *a, str_t id, store_run_t *out)
 	return query_one(&q, a, sizeof(*out), run_row, out);
 }
 
+err_t store_run_alive(store_txn_t *t, arena_t *a, str_t id, int64_t now_s)
+{
+	store_run_t run;
+	err_t e = store_run_get(t, a, id, &run);
+
+	ENSURE(e != ERR_NOT_FOUND, ERR_RUN_OVER);
+	TRY(e);
+	ENSURE(run.ended_s == STORE_NONE && run.exp_s > now_s, ERR_RUN_OVER);
+	return OK;
+}
+
 err_t store_run_end(store_txn_t *t, str_t id, int64_t now_s)
 {
 	AUTO(query_close) query_t q = { 0 };

@@ -64,6 +64,16 @@ err_t store_svid_key_state_set(store_txn_t *t, str_t kid, str_t state)
 	return query_run_one(&q, ERR_NOT_FOUND);
 }
 
+err_t store_svid_key_cert_set(store_txn_t *t, str_t kid, str_t cert)
+{
+	AUTO(query_close) query_t q = { 0 };
+
+	TRY(query_open(t, "UPDATE svid_key SET cert = ? WHERE kid = ?", &q));
+	query_blob(&q, cert);
+	query_text(&q, kid);
+	return query_run_one(&q, ERR_NOT_FOUND);
+}
+
 err_t store_svid_key_next_n(store_txn_t *t, str_t kid, int64_t *out_n)
 {
 	AUTO(query_close) query_t q = { 0 };

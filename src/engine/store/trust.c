@@ -15,6 +15,15 @@ err_t store_bundle_sequence(store_txn_t *t, str_t td, str_t digest, int64_t now_
 	return query_one_int(&q, out_sequence);
 }
 
+err_t store_bundle_own(store_txn_t *t, str_t td, int64_t *out_sequence)
+{
+	AUTO(query_close) query_t q = { 0 };
+
+	TRY(query_open(t, "SELECT coalesce(max(sequence), 0) FROM bundle WHERE td = ? AND own = 1", &q));
+	query_text(&q, td);
+	return query_one_int(&q, out_sequence);
+}
+
 static err_t bundle_row(query_t *q, arena_t *a, void *out)
 {
 	store_foreign_bundle_t *x = out;

@@ -137,6 +137,9 @@ static err_t admit_parse(admit_job_t *j)
 	if (json_str(json_pointer(record, STR("/token/hash")), &q->token_hash) != OK) {
 		q->token_hash = STR_NULL;
 	}
+	if (json_str(json_pointer(record, STR("/run/id")), &q->run) != OK) {
+		q->run = STR_NULL;
+	}
 	ENSURE(feed_instance_alive(j->m->deps.feed, q->instance), ERR_UNAVAILABLE);
 	crypto_sha256(net_body(j->x), q->req_digest);
 	return OK;

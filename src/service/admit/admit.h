@@ -65,6 +65,7 @@ typedef struct {
 	str_t instance, route;
 	int64_t deadline_ms;
 	str_t token_hash; /* "sha-256:<hex>" of the presented token: a revoked one is refused; may be empty */
+	str_t run; /* id of the run it was made in: one that ended is refused; may be empty */
 	str_t record; /* JSON object: members of ledger.md 11.2 that the gateway knows */
 	bool is_session; /* the record names no action (initialize, a list): no use of the grant is counted */
 	uint8_t req_digest[32]; /* SHA-256 of the exact body: tells a repeat from a splice */

@@ -109,10 +109,17 @@ static err_t token_check(run_t *r)
 	return revoked ? ERR_TOKEN : OK;
 }
 
+/* The process that this identity was for still runs (spiffe.md 14). */
+static err_t process_check(run_t *r)
+{
+	return r->q->run.n ? store_run_alive(r->txn, r->a, r->q->run, r->now_s) : OK;
+}
+
 static err_t run_check(run_t *r)
 {
 	ENSURE(r->route, ERR_NOT_FOUND);
 	TRY(token_check(r));
+	TRY(process_check(r));
 	TRY(grants_check(r));
 	TRY(once_check(r));
 	return vault_credential(r->deps->vault, r->txn, r->a, r->route, &r->out->credential);

@@ -11,6 +11,7 @@
 #include "engine/store/store.h"
 #include "service/admit/admit.h"
 #include "service/feed/feed.h"
+#include "service/identity/identity.h"
 #include "service/ledger/ledger.h"
 #include "service/vault/vault.h"
 
@@ -23,6 +24,7 @@ typedef struct {
 	const vault_t *vault;
 	const ledger_t *ledger;
 	feed_t *feed;
+	identity_t *identity; /* NULL: no SVID authenticates anybody */
 	admit_t *admit; /* counts and budgets of refusals */
 	str_t issuer, trust_domain; /* outlive the broker */
 	uint32_t delegated_ttl_s, capability_ttl_s;

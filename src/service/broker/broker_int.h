@@ -32,6 +32,7 @@ typedef enum {
 /* What the form says, checked for shape only. */
 typedef struct {
 	broker_ask_t ask;
+	bool svid; /* the assertion is a JWT-SVID (spiffe-client-auth 3.1) */
 	str_t assertion, client_id;
 	str_t subject_token; /* grant id or token */
 	str_t resource, scope, details;
@@ -40,8 +41,9 @@ typedef struct {
 /* The authenticated client. */
 typedef struct {
 	const snapshot_agent_t *agent;
-	str_t jti; /* of the assertion, to spend */
+	str_t jti; /* of the assertion, to spend; empty: an SVID may be shown again */
 	int64_t jti_until_s;
+	str_t inst; /* SPIFFE ID of the SVID; empty: a registered key signed */
 } broker_client_t;
 
 /* Reads the form of /oauth/token (RFC 8693 2.1, RFC 6749 4.4.2, RFC 7521 4.2). */
@@ -72,6 +74,10 @@ typedef struct {
 	size_t n_keys;
 } broker_keys_t;
 MUST err_t broker_keys_closure(store_txn_t *txn, void *self);
+/* Verifies a JWT-SVID whose only audience is the issuer, and finds the agent whose instance its subject is.
+ * The key that proves is any: the process was attested, not the key. ERR_CLIENT. */
+MUST err_t broker_svid_check(broker_t *b, arena_t *a, const feed_view_t *view, const broker_form_t *form,
+	int64_t now_s, broker_client_t *out);
 /* Verifies the assertion under those keys, and its nonce if it carries one. ERR_CLIENT. Whether the agent
  * is active is for the caller to look at, who then knows whom it refuses. */
 MUST err_t broker_client_check(broker_t *b, arena_t *a, str_t assertion, const snapshot_agent_t *agent,

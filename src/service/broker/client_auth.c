@@ -78,7 +78,27 @@ err_t broker_client_check(broker_t *b, arena_t *a, str_t assertion, const snapsh
 		err_t e = jose_nonce_check(vault_nonce_key(b->deps.vault), seen.nonce, now_s, BROKER_NONCE_AGE_S);
 		ENSURE(e == OK, ERR_CLIENT);
 	}
-	*out = (broker_client_t){ agent, seen.jti, seen.exp_unix_s + BROKER_LEEWAY_S };
+	*out = (broker_client_t){ .agent = agent, .jti = seen.jti, .jti_until_s = seen.exp_unix_s + BROKER_LEEWAY_S };
+	return OK;
+}
+
+err_t broker_svid_check(broker_t *b, arena_t *a, const feed_view_t *view, const broker_form_t *form,
+	int64_t now_s, broker_client_t *out)
+{
+	ENSURE(b->deps.identity, ERR_CLIENT); /* nobody here to say whom to trust */
+	const identity_view_t *trust = identity_pin(b->deps.identity);
+	const spiffe_trusts_t trusts = identity_trusts(trust);
+	const spiffe_jwt_expect_t expect = { .trusts = &trusts, .audience = b->deps.issuer, .audience_sole = true,
+		.kid_optional = true, .now_unix_s = now_s, .leeway_s = BROKER_LEEWAY_S };
+	spiffe_jwt_svid_t svid;
+
+	err_t e = spiffe_jwt_validate(a, form->assertion, &expect, &svid, NULL);
+	str_t id = e == OK ? identity_agent_of(trust, &svid.id) : STR_NULL;
+	const snapshot_agent_t *agent = id.n ? snapshot_agent(view->snapshot, id) : NULL;
+	identity_unpin(trust);
+	ENSURE(e == OK && agent, ERR_CLIENT);
+	ENSURE(!form->client_id.p || str_eq(form->client_id, svid.id.text) || str_eq(form->client_id, agent->id), ERR_CLIENT);
+	*out = (broker_client_t){ .agent = agent, .jti = STR(""), .inst = arena_str(a, svid.id.text) };
 	return OK;
 }
 

@@ -50,6 +50,10 @@ static err_t exchange_proof(flow_t *f)
 	exchange_t *e = f->state;
 
 	TRY(broker_proof(e->b, f->arena, e->x, e->b->token_url, e->now_s, &e->proof));
+	if (e->form.svid) {
+		TRY(broker_svid_check(e->b, f->arena, e->view, &e->form, e->now_s, &e->client));
+		return flow_skip_to(f, "client");
+	}
 	/* not before: whoever has no nonce yet is told the same whether the agent exists or not */
 	return broker_client_find(f->arena, e->view, e->form.assertion, e->form.client_id, &e->keys_of);
 }
@@ -73,7 +77,8 @@ static err_t exchange_client(flow_t *f)
 {
 	exchange_t *e = f->state;
 
-	err_t err = broker_client_check(e->b, f->arena, e->form.assertion, e->keys_of, &e->keys, e->now_s, &e->client);
+	err_t err = e->form.svid ? OK : broker_client_check(e->b, f->arena, e->form.assertion, e->keys_of, &e->keys,
+		e->now_s, &e->client);
 	if (err == ERR_CLIENT && !e->keys_read) {
 		e->keys_read = true; /* signed by another of its keys, then */
 		return flow_skip_to(f, "keys");
@@ -83,7 +88,7 @@ static err_t exchange_client(flow_t *f)
 	flow_note(f, kv_s("agent", e->client.agent->name));
 	ENSURE(e->client.agent->state == SNAPSHOT_ACTIVE, ERR_AGENT_STATE);
 	/* client and holder of the proof's key are one (oauth P2): a key retired ends what is bound to it */
-	ENSURE(snapshot_agent_has_key(e->client.agent, e->proof.jkt), ERR_PROOF);
+	ENSURE(e->form.svid || snapshot_agent_has_key(e->client.agent, e->proof.jkt), ERR_PROOF);
 	bool autonomous = e->client.agent->kind == DELEGATION_AGENT_AUTONOMOUS;
 	ENSURE(e->form.ask != ASK_AUTONOMOUS || autonomous, ERR_GRANT_TYPE_CLIENT);
 	ENSURE(e->form.ask != ASK_DELEGATED || !autonomous, ERR_GRANT_TYPE_CLIENT);

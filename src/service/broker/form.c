@@ -6,6 +6,7 @@ static const str_t grant_client = STR_INIT("client_credentials");
 static const str_t type_grant = STR_INIT("urn:attorn:params:oauth:token-type:grant");
 static const str_t type_access = STR_INIT("urn:ietf:params:oauth:token-type:access_token");
 static const str_t assertion_jwt = STR_INIT("urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
+static const str_t assertion_svid = STR_INIT("urn:ietf:params:oauth:client-assertion-type:jwt-spiffe");
 
 /* Parameters that would change the meaning and that we do not serve: refused, never ignored. */
 static const str_t refused[] = { STR_INIT("client_secret"), STR_INIT("may_act"), STR_INIT("code"),
@@ -24,7 +25,8 @@ static err_t client_read(const form_t *f, broker_form_t *q)
 
 	ENSURE(form_want(f, STR("client_assertion_type"), BROKER_VALUE_BYTES_MAX, &type) == OK, ERR_DUPLICATE);
 	ENSURE(type.p, ERR_CLIENT);
-	ENSURE(str_eq(type, assertion_jwt), ERR_CLIENT);
+	q->svid = str_eq(type, assertion_svid);
+	ENSURE(q->svid || str_eq(type, assertion_jwt), ERR_CLIENT);
 	TRY(form_want(f, STR("client_assertion"), BROKER_ASSERTION_BYTES_MAX, &q->assertion));
 	ENSURE(q->assertion.n, ERR_CLIENT);
 	return form_want(f, STR("client_id"), BROKER_VALUE_BYTES_MAX, &q->client_id);

@@ -137,8 +137,33 @@ static err_t permit_body(arena_t *a, const exchange_t *e, str_t *out)
 /* Both are spent with the record, so one assertion or proof never makes two tokens (oauth P11, P22). */
 static err_t spend(store_txn_t *txn, const exchange_t *e)
 {
-	TRY(store_used_insert(txn, e->client.agent->id, e->client.jti, e->client.jti_until_s));
+	if (e->client.jti.n) {
+		TRY(store_used_insert(txn, e->client.agent->id, e->client.jti, e->client.jti_until_s));
+	}
 	return broker_proof_spend(txn, &e->proof);
+}
+
+/* An SVID lives minutes; what it rests on may have ended since: the entry that gave it, the run it was for. */
+static err_t svid_stands(store_txn_t *txn, const exchange_t *e)
+{
+	store_agent_entry_t *rows;
+	spiffe_id_t id;
+	str_t base, run;
+	size_t n;
+	bool gives = false;
+
+	if (!e->client.inst.n) {
+		return OK;
+	}
+	TRY(spiffe_id_parse_workload(e->client.inst, &id));
+	if (spiffe_instance_split(&id, &base, &run)) {
+		TRY(store_run_alive(txn, e->write.a, run, e->now_s));
+	}
+	TRY(store_agent_entry_list(txn, e->write.a, e->client.agent->id, &rows, &n));
+	for (size_t i = 0; i < n; i++) {
+		gives = gives || identity_doc_gives(e->write.a, rows[i].doc, e->b->deps.trust_domain, e->client.agent->id, &id);
+	}
+	return gives ? OK : ERR_CLIENT;
 }
 
 /* A delegated token that its holder gave back buys nothing more (RFC 7009). */
@@ -183,6 +208,7 @@ err_t exchange_record_closure(store_txn_t *txn, void *self)
 	TRY(fence);
 	TRY(subject_alive(txn, e));
 	TRY(chain_alive(txn, e));
+	TRY(svid_stands(txn, e));
 	TRY(spend(txn, e));
 	TRY(store_key_next_n(txn, vault_token_kid(e->b->deps.vault), &e->write.sign_n));
 	TRY(permit_body(e->write.a, e, &record.body));

@@ -10,6 +10,7 @@ err_t exchange_continuation_check(const exchange_t *e)
 	ENSURE(!p->is_capability, ERR_TOKEN); /* spent by a call, never exchanged */
 	ENSURE(str_eq(p->client_id, e->client.agent->id), ERR_TOKEN);
 	ENSURE(p->jkt.n && str_eq(p->jkt, e->proof.jkt), ERR_TOKEN_KEY);
+	ENSURE(str_eq(p->inst, e->client.inst), ERR_TOKEN); /* the same instance, known the same way */
 	ENSURE(str_eq(p->aud, e->route->url), ERR_TARGET);
 	return OK;
 }
@@ -102,7 +103,7 @@ static err_t act_chain(arena_t *a, const exchange_t *e, delegation_chain_t *out)
 
 static delegation_assurance_t assurance_of(const exchange_t *e)
 {
-	return e->b->deps.shared_uid ? DELEGATION_SHARED_UID : DELEGATION_KEY;
+	return e->b->deps.shared_uid ? DELEGATION_SHARED_UID : e->client.inst.n ? DELEGATION_ATTESTED : DELEGATION_KEY;
 }
 
 err_t exchange_claims_delegated(arena_t *a, exchange_t *e)
@@ -223,6 +224,7 @@ err_t exchange_claims_finish(arena_t *a, exchange_t *e)
 	c->iss = e->b->deps.issuer;
 	c->aud = e->route->url;
 	c->client_id = e->client.agent->id;
+	c->inst = e->client.inst;
 	c->jkt = e->proof.jkt;
 	c->iat = e->now_s;
 	c->jti = token_id(a);

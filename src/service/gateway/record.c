@@ -1,5 +1,6 @@
 /* record.c: what the ledger learns of a call or a refusal (wire.md 9, ledger.md 11.2). Digests, ids and
  * verdicts; never arguments, never secrets. */
+#include "domain/spiffe/spiffe.h"
 #include "service/gateway/visit.h"
 
 enum { RECORD_ID_BYTES_MAX = 64 };
@@ -116,6 +117,20 @@ static void token_write(jw_t *w, const visit_t *v)
 	jw_end(w);
 }
 
+/* The run that the caller's SVID was for: admit asks whether it lives. */
+static void run_write(jw_t *w, const visit_t *v)
+{
+	spiffe_id_t id;
+	str_t base, run;
+
+	if (v->who.claims.inst.n && spiffe_id_parse_workload(v->who.claims.inst, &id) == OK &&
+		spiffe_instance_split(&id, &base, &run)) {
+		jw_kobject(w, "run");
+		jw_kstr(w, "id", run);
+		jw_end(w);
+	}
+}
+
 err_t record_write(const visit_t *v, str_t code, str_t *out)
 {
 	AUTO(buf_done) buf_t b = { 0 };
@@ -134,6 +149,7 @@ err_t record_write(const visit_t *v, str_t code, str_t *out)
 	jw_kstr(&w, "id", v->route->name);
 	jw_ku64(&w, "rev", v->route->rev);
 	jw_end(&w);
+	run_write(&w, v);
 	token_write(&w, v);
 	jw_kstr(&w, "via", v->g->via);
 	jw_end(&w);

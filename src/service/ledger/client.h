@@ -24,6 +24,10 @@ typedef enum {
 	LEDGER_KEY,
 	LEDGER_REFUSALS, /* counts */
 	LEDGER_START, /* a process began */
+	LEDGER_SVID, /* an SVID issued */
+	LEDGER_TRUST, /* an authority key changed its state, a foreign bundle its content */
+	LEDGER_NODE, /* a node joined or was banned */
+	LEDGER_RUN, /* a run began or ended */
 	LEDGER_TYPE_COUNT_,
 } ledger_type_t;
 const char *ledger_type_name(ledger_type_t type); /* "attempt" */

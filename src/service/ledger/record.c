@@ -4,11 +4,11 @@
 
 #define BIT(type) (1u << (type))
 #define CALL (BIT(LEDGER_ATTEMPT) | BIT(LEDGER_DECISION))
-#define ISSUE (BIT(LEDGER_TOKEN) | BIT(LEDGER_DECISION))
+#define ISSUE (BIT(LEDGER_TOKEN) | BIT(LEDGER_SVID) | BIT(LEDGER_DECISION))
 #define CHANGE                                                                                     \
 	(BIT(LEDGER_GRANT) | BIT(LEDGER_REVOKE) | BIT(LEDGER_AGENT) | BIT(LEDGER_USER) |           \
 	 BIT(LEDGER_ROLE) | BIT(LEDGER_ROUTE) | BIT(LEDGER_POLICY) | BIT(LEDGER_SECRET) |          \
-	 BIT(LEDGER_KEY))
+	 BIT(LEDGER_KEY) | BIT(LEDGER_TRUST) | BIT(LEDGER_NODE) | BIT(LEDGER_RUN))
 #define ALL (BIT(LEDGER_TYPE_COUNT_) - 1)
 
 const char *ledger_type_name(ledger_type_t type)
@@ -19,7 +19,8 @@ const char *ledger_type_name(ledger_type_t type)
 		[LEDGER_REVOKE] = "revoke", [LEDGER_AGENT] = "agent", [LEDGER_USER] = "user",
 		[LEDGER_ROLE] = "role", [LEDGER_ROUTE] = "route", [LEDGER_POLICY] = "policy",
 		[LEDGER_SECRET] = "secret", [LEDGER_KEY] = "key", [LEDGER_REFUSALS] = "refusals",
-		[LEDGER_START] = "start",
+		[LEDGER_START] = "start", [LEDGER_SVID] = "svid", [LEDGER_TRUST] = "trust",
+		[LEDGER_NODE] = "node", [LEDGER_RUN] = "run",
 	};
 
 	CHECK(type >= 0 && type < LEDGER_TYPE_COUNT_);
@@ -50,7 +51,7 @@ static const struct {
 	{ STR_INIT("ended"), JSON_NUMBER, BIT(LEDGER_REVOKE), 0 },
 	{ STR_INIT("exp"), JSON_NUMBER, ISSUE | CHANGE, BIT(LEDGER_GRANT) },
 	{ STR_INIT("from"), JSON_NUMBER, BIT(LEDGER_REFUSALS), 0 },
-	{ STR_INIT("grant"), JSON_STRING, CALL | ISSUE | BIT(LEDGER_REVOKE), 0 },
+	{ STR_INIT("grant"), JSON_STRING, CALL | ISSUE | BIT(LEDGER_REVOKE) | BIT(LEDGER_RUN), 0 },
 	{ STR_INIT("iat"), JSON_NUMBER, ISSUE | CHANGE, 0 },
 	{ STR_INIT("instance"), JSON_STRING, ALL, 0 },
 	{ STR_INIT("intent"), JSON_STRING, CALL, 0 },
@@ -58,7 +59,7 @@ static const struct {
 	{ STR_INIT("jti"), JSON_STRING, ISSUE, 0 },
 	{ STR_INIT("key"), JSON_STRING, CHANGE, 0 },
 	{ STR_INIT("keys"), JSON_ARRAY, CHANGE, 0 },
-	{ STR_INIT("kid"), JSON_STRING, ISSUE | BIT(LEDGER_KEY), 0 },
+	{ STR_INIT("kid"), JSON_STRING, ISSUE | BIT(LEDGER_KEY) | BIT(LEDGER_TRUST), 0 },
 	{ STR_INIT("kind"), JSON_STRING, ISSUE | CHANGE, 0 },
 	{ STR_INIT("late"), JSON_BOOL, BIT(LEDGER_OUTCOME), 0 },
 	{ STR_INIT("ms"), JSON_NUMBER, BIT(LEDGER_OUTCOME), 0 },
@@ -74,10 +75,11 @@ static const struct {
 	{ STR_INIT("rev"), JSON_NUMBER, CHANGE, 0 },
 	{ STR_INIT("roles"), JSON_ARRAY, CHANGE, 0 },
 	{ STR_INIT("route"), JSON_OBJECT, CALL | ISSUE, 0 },
-	{ STR_INIT("run"), JSON_OBJECT, CALL, 0 },
+	{ STR_INIT("run"), JSON_OBJECT, CALL | BIT(LEDGER_SVID) | BIT(LEDGER_RUN), 0 },
 	{ STR_INIT("scope"), JSON_STRING, ISSUE | CHANGE, 0 },
 	{ STR_INIT("sig"), JSON_STRING, CHANGE, BIT(LEDGER_GRANT) },
-	{ STR_INIT("sign"), JSON_OBJECT, BIT(LEDGER_TOKEN), 0 },
+	{ STR_INIT("serial"), JSON_STRING, BIT(LEDGER_SVID), 0 },
+	{ STR_INIT("sign"), JSON_OBJECT, BIT(LEDGER_TOKEN) | BIT(LEDGER_SVID) | BIT(LEDGER_TRUST), 0 },
 	{ STR_INIT("state"), JSON_STRING, CHANGE, 0 },
 	{ STR_INIT("status"), JSON_STRING, BIT(LEDGER_OUTCOME), BIT(LEDGER_OUTCOME) },
 	{ STR_INIT("sub"), JSON_STRING, ISSUE, 0 },

@@ -126,6 +126,12 @@ static void every_type_has_its_members(void **state)
 		{ LEDGER_KEY, "{\"kid\":\"k\",\"use\":\"token\",\"state\":\"active\"}" },
 		{ LEDGER_REFUSALS, "{\"door\":\"oauth\",\"from\":1,\"to\":2,\"n\":3,\"counts\":{\"client\":3}}" },
 		{ LEDGER_START, "{\"version\":\"0.1.0\",\"instance\":\"00ff\"}" },
+		{ LEDGER_SVID, "{\"agent\":\"spiffe://t/a\",\"sub\":\"spiffe://t/a/i/0\",\"kind\":\"x509\",\"serial\":\"00ff\","
+		  "\"jkt\":\"k\",\"iat\":1,\"exp\":2,\"run\":{\"id\":\"0\"},\"sign\":{\"kid\":\"k\",\"n\":1},\"via\":\"spiffe://t/n\"}" },
+		{ LEDGER_TRUST, "{\"kid\":\"k\",\"kind\":\"x509\",\"state\":\"certified\",\"sign\":{\"kid\":\"k\",\"n\":1}}" },
+		{ LEDGER_NODE, "{\"kind\":\"local\",\"state\":\"joined\",\"subject\":\"spiffe://t/n\"}" },
+		{ LEDGER_RUN, "{\"agent\":\"spiffe://t/a\",\"run\":{\"id\":\"0\"},\"state\":\"started\",\"exp\":2,"
+		  "\"subject\":\"spiffe://t/a/i/0\",\"via\":\"spiffe://t/n\"}" },
 	};
 	log_t *g = *state;
 	uint32_t seen = 0;
