@@ -114,6 +114,51 @@ def test_a_taken_port_ends_it_and_says_which(up):
     assert "attorn is up" not in up.said()
 
 
+def test_two_of_them_never_share_the_gateway_port(up, tmp_path):
+    """SO_REUSEPORT is for the gateways of one `up`; a second `up`, and one beside a gateway started alone, are refused."""
+    up.start().until_up()
+    (tmp_path / "other").mkdir()
+    other = Up(tmp_path / "other")
+    initialised = subprocess.run([ATTORN, "init", "--dir", other.dir, "--passphrase-file", other.passphrase, "--port", str(other.port)])
+    assert initialised.returncode == 0
+    config = other.dir / "attorn.yaml"
+    config.write_text(config.read_text().replace(f"127.0.0.1:{other.port + 1}", f"127.0.0.1:{up.port + 1}"))
+    assert other.start().process.wait(15) == 4
+    assert f"cannot listen on 127.0.0.1:{up.port + 1}: another gateway" in other.said()
+    alone = subprocess.Popen([ATTORN, "gateway", "--dir", up.dir], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:  # one more gateway of the same authority is welcome
+        time.sleep(0.5)
+        assert alone.poll() is None
+        assert up.end() == 0
+        assert other.start().process.wait(15) == 4
+    finally:
+        alone.kill()
+        alone.wait()
+    other.start().until_up()
+    assert other.end() == 0
+
+
+def test_two_at_once_agree_who_has_the_port(tmp_path):
+    port, ups = free_ports(), []
+    for name in "a", "b":
+        (tmp_path / name).mkdir()
+        ups.append(Up(tmp_path / name))
+        assert subprocess.run([ATTORN, "init", "--dir", ups[-1].dir, "--passphrase-file", ups[-1].passphrase,
+                               "--port", str(ups[-1].port)], stdout=subprocess.DEVNULL).returncode == 0
+        config = ups[-1].dir / "attorn.yaml"
+        config.write_text(config.read_text().replace(f"127.0.0.1:{ups[-1].port + 1}", f"127.0.0.1:{port}"))
+    for one in ups:
+        one.start()
+    end = time.monotonic() + 15
+    while all(one.process.poll() is None for one in ups):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    winner = next(one for one in ups if one.process.poll() is None)
+    assert [one.process.poll() for one in ups if one is not winner] == [4]
+    winner.until_up()
+    assert winner.end() == 0
+
+
 def test_a_configuration_broken_later_ends_it_at_the_next_start_of_a_child(up):
     up.start().until_up()
     with open(up.dir / "attorn.yaml", "a") as f:

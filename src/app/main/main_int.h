@@ -20,6 +20,10 @@ MUST err_t folder_private(const char *path, diag_t *diag);
 /* One authority, or one first start, per directory (ledger.md 9.4). Waits a little for one that is ending.
  * The lock goes with the descriptor. ERR_EXISTS, ERR_IO. */
 MUST err_t lock_take(const char *path, int *out_fd, diag_t *diag);
+/* The gateway's port is for the gateways of one `up`: they share it (SO_REUSEPORT), and another one that did
+ * would take half of their calls in silence. Waits a little for one that is ending; goes with the descriptor.
+ * ERR_EXISTS. */
+MUST err_t port_take(const char *host, uint16_t port, int *out_fd, diag_t *diag);
 /* Runs until SIGTERM; the exit status. */
 int up_supervise(const config_paths_t *paths, const config_t *config);
 /* True once both doors answered /health and the user was told so. */

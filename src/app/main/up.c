@@ -176,8 +176,15 @@ int up_supervise(const config_paths_t *paths, const config_t *config)
 {
 	up_t u = { .root = paths->root,
 		.children = { [AUTHORITY] = { .role = "authority" }, [GATEWAY] = { .role = "gateway" } } };
-	int fd = signals_open();
+	int fd, port;
+	diag_t diag = { 0 };
+	err_t e = port_take(config->gateway_host, config->gateway_port, &port, &diag);
 
+	if (e != OK) {
+		complain("gateway", &diag, e);
+		return EXIT_CANNOT_START;
+	}
+	fd = signals_open();
 	while (!u.stopping || children_alive(&u)) {
 		struct pollfd p = { .fd = fd, .events = POLLIN };
 		children_tend(&u);
@@ -189,5 +196,6 @@ int up_supervise(const config_paths_t *paths, const config_t *config)
 		children_reap(&u);
 	}
 	close(fd);
+	close(port);
 	return u.status;
 }
