@@ -342,7 +342,8 @@ static str_t admit_make(job_t *j, str_t version, str_t instance)
 	crypto_random(random, sizeof(random));
 	rid = ulid_make(j->scratch, now_s() * 1000, random);
 	body = arena_printf(j->scratch, "{\"rid\":\"%.*s\",\"once\":{\"space\":\"%.*s\",\"id\":\"%.*s\",\"until\":%lld},"
-		"\"grant\":\"%.*s\",\"fence\":%.*s,\"instance\":\"%.*s\",\"deadline\":%lld,\"route\":\"%.*s\",\"record\":"
+		"\"grant\":\"%.*s\",\"fence\":%.*s,\"instance\":\"%.*s\",\"deadline\":%lld,"
+		"\"answer_by\":%lld,\"route\":\"%.*s\",\"record\":"
 		"{\"act\":{\"args\":\"" DIGEST "\",\"digest\":\"" DIGEST "\",\"op\":\"POST\",\"tool\":\"" TARGET "\"},"
 		"\"assurance\":\"key\",\"chain\":[{\"role\":\"user\",\"sub\":\"u:2b0f6f2e-1b1c-4c36-9a43-6f1f6f0a9b11\"},"
 		"{\"role\":\"agent\",\"sub\":\"%.*s\"}],\"direction\":{\"by\":\"%.*s\",\"init\":\"unknown\",\"sel\":"
@@ -351,8 +352,8 @@ static str_t admit_make(job_t *j, str_t version, str_t instance)
 		"\"hash\":\"" DIGEST "\",\"jkt\":\"NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs\",\"txn\":\"%.*s\"},"
 		"\"via\":\"spiffe://example.test/attorn/gateway/1\"}}",
 		STR_ARG(rid), STR_ARG(j->issuer), STR_ARG(rid), (long long)now_s() + 60, STR_ARG(j->grant), STR_ARG(version),
-		STR_ARG(instance), ((long long)now_s() + 60) * 1000, STR_ARG(j->route), STR_ARG(j->agent), STR_ARG(j->issuer),
-		STR_ARG(j->route), (long long)now_s() + 60, STR_ARG(rid));
+		STR_ARG(instance), ((long long)now_s() + 60) * 1000, ((long long)now_s() + 60) * 1000,
+		STR_ARG(j->route), STR_ARG(j->agent), STR_ARG(j->issuer), STR_ARG(j->route), (long long)now_s() + 60, STR_ARG(rid));
 	str_t request = arena_printf(j->scratch, "POST /internal/v1/admit HTTP/1.1\r\nHost: authority\r\n"
 		"Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%.*s", body.n, STR_ARG(body));
 	request = kept(j, request);

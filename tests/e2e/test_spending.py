@@ -1,9 +1,14 @@
 """What a refusal costs: nothing. What a revoke ends: everything that rests on the grant."""
+import os
+import signal
+import time
 import urllib.parse
 
 import pytest
+import stage
 from caller import send
 from governed_http import Refused
+from processes import child_of
 from refusal_case import Ed25519PrivateKey, b64, ticket
 
 
@@ -26,6 +31,29 @@ def test_a_refused_call_spends_neither_token_nor_use(furnished):
     assert post(me, world, token, body).status == 201
     assert world.cli("grant", "show", me.grant)["uses_left"] == 1
     assert post(me, world, token, body).status == 401
+
+
+def test_an_authority_that_stands_still_is_not_waited_for(furnished):
+    """After ADMIT_ASK_MS (5 s) the call is refused; when the authority goes on, what it reads too late spends nothing."""
+    world, body = furnished, ticket("in time")
+    me = world.caller(uses=2)
+    token = me.capability_of("tickets", me.http_item("tickets", "POST", "/tickets", body))
+    authority, before = child_of(world.children["attorn"].pid, "authority"), world.upstream_calls()
+    os.kill(authority, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        answer = post(me, world, token, body)
+        took = time.monotonic() - began
+    finally:
+        os.kill(authority, signal.SIGCONT)
+    assert answer.status == 503 and "authority_away" in answer.text and "attorn status" in answer.text, answer.text
+    assert 4.5 < took < 8
+    stage.until("the doors are open again", lambda: stage.is_healthy(world.gateway) and stage.is_healthy(world.issuer))
+    time.sleep(0.5)
+    assert stage.grown(before, world.upstream_calls()) == {}
+    assert world.cli("grant", "show", me.grant)["uses_left"] == 2
+    assert post(me, world, token, body).status == 201  # the very same capability: it was not spent
+    assert world.cli("grant", "show", me.grant)["uses_left"] == 1
 
 
 def introspect(me, token):

@@ -215,9 +215,11 @@ static str_t admit_body_of(const world_t *w, const call_t *c, const char *more)
 	str_t record = arena_printf(w->a, RECORD, more);
 
 	return arena_printf(w->a, "{\"rid\":\"%.*s\",\"once\":{\"space\":\"" ISSUER "\",\"id\":\"%.*s\",\"until\":%lld},"
-		"\"grant\":\"%.*s\",\"fence\":%llu,\"instance\":\"" INSTANCE "\",\"deadline\":%lld,\"route\":\"%s\","
+		"\"grant\":\"%.*s\",\"fence\":%llu,\"instance\":\"" INSTANCE "\",\"deadline\":%lld,"
+		"\"answer_by\":%lld,\"route\":\"%s\","
 		"\"record\":%.*s}", STR_ARG(c->rid), STR_ARG(c->jti), (long long)now_s + 60, STR_ARG(c->grant),
-		(unsigned long long)c->fence, (long long)(now_s + 3) * 1000, c->tickets ? "tickets" : "invoices",
+		(unsigned long long)c->fence, (long long)(now_s + 3) * 1000,
+		(long long)(now_s + 60) * 1000, c->tickets ? "tickets" : "invoices",
 		STR_ARG(record));
 }
 

@@ -116,7 +116,8 @@ static err_t once_parse(const json_t *root, admit_request_t *q)
 static err_t admit_parse(admit_job_t *j)
 {
 	static const str_t names[] = { STR_INIT("rid"), STR_INIT("once"), STR_INIT("grant"), STR_INIT("fence"),
-		STR_INIT("instance"), STR_INIT("deadline"), STR_INIT("route"), STR_INIT("record") };
+		STR_INIT("instance"), STR_INIT("deadline"), STR_INIT("answer_by"), STR_INIT("route"),
+		STR_INIT("record") };
 	admit_request_t *q = &j->admit.request;
 	const json_t *root, *record;
 
@@ -130,6 +131,7 @@ static err_t admit_parse(admit_job_t *j)
 	TRY(json_need_u64(root, STR("fence"), JSON_SAFE_INT_MAX, &q->fence));
 	TRY(json_need_str(root, STR("instance"), ADMIT_ID_BYTES_MAX, &q->instance));
 	TRY(json_need_i64(root, STR("deadline"), &q->deadline_ms));
+	TRY(json_need_i64(root, STR("answer_by"), &q->answer_by_ms));
 	TRY(json_need_str(root, STR("route"), ADMIT_ID_BYTES_MAX, &q->route));
 	TRY(json_need_obj(root, STR("record"), &record));
 	q->record = json_raw(record);
@@ -149,6 +151,7 @@ static err_t admit_closure(store_txn_t *txn, void *self)
 {
 	admit_job_t *j = self;
 
+	j->now_us = (int64_t)loop_unix_us(j->m->deps.loop); /* the process may have stood still since it was asked */
 	TRY(admit_run(&j->m->deps, txn, j->a, j->view, &j->admit.request, j->now_us, &j->admit.answer));
 	j->appended = true;
 	POINT("authority.admit.in_transaction");

@@ -64,6 +64,7 @@ typedef struct {
 	uint64_t fence; /* view version decided on */
 	str_t instance, route;
 	int64_t deadline_ms;
+	int64_t answer_by_ms; /* Unix time: after it nobody waits, and nothing new is admitted */
 	str_t token_hash; /* "sha-256:<hex>" of the presented token: a revoked one is refused; may be empty */
 	str_t run; /* id of the run it was made in: one that ended is refused; may be empty */
 	str_t record; /* JSON object: members of ledger.md 11.2 that the gateway knows */

@@ -118,6 +118,15 @@ static void post_done(err_t e, void *owner)
 
 static const net_call_fns_t post_fns = { post_head, post_data, post_done };
 
+/* An authority that takes connections and says nothing must not hold whoever waits beyond their time. */
+static uint32_t post_timeout_ms(const post_t *p)
+{
+	uint64_t now_us = loop_mono_us(p->c->deps.loop);
+	uint64_t left_ms = p->give_up_us > now_us ? (p->give_up_us - now_us) / 1000 + 1 : 1;
+
+	return p->give_up_us == 0 || left_ms > ADMIT_POST_TIMEOUT_MS ? ADMIT_POST_TIMEOUT_MS : (uint32_t)left_ms;
+}
+
 static void post_send(void *arg)
 {
 	post_t *p = arg;
@@ -127,7 +136,7 @@ static void post_send(void *arg)
 		.unix_path = p->c->deps.socket,
 		.headers = NET_HEADERS({ STR("Content-Type"), STR("application/json") }),
 		.body = p->body,
-		.total_timeout_ms = ADMIT_POST_TIMEOUT_MS,
+		.total_timeout_ms = post_timeout_ms(p),
 		.response_bytes_max = ADMIT_BODY_BYTES_MAX,
 	};
 
@@ -239,7 +248,8 @@ static void ask_once_write(jw_t *w, const admit_ask_t *q)
 	jw_end(w);
 }
 
-static err_t ask_body(ask_op_t *k, post_t *p)
+/* Nobody waits for the answer any more in `left_us`: one that is heard later admits nothing. */
+static err_t ask_body(ask_op_t *k, post_t *p, uint64_t left_us)
 {
 	const admit_ask_t *q = &k->ask;
 	buf_t b;
@@ -258,6 +268,7 @@ static err_t ask_body(ask_op_t *k, post_t *p)
 	jw_ku64(&w, "fence", q->fence);
 	jw_kstr(&w, "instance", k->c->deps.instance);
 	jw_ki64(&w, "deadline", q->deadline_ms);
+	jw_ki64(&w, "answer_by", (int64_t)((loop_unix_us(k->c->deps.loop) + left_us) / 1000));
 	jw_kstr(&w, "route", q->route);
 	jw_kraw(&w, "record", q->record);
 	jw_end(&w);
@@ -284,9 +295,10 @@ static void ask_start(op_t *op)
 	ask_op_t *k = (ask_op_t *)op;
 	str_t path = k->out ? STR("/internal/v1/admit") : STR("/internal/v1/decision");
 	post_t *p = post_new(k->c, path, ask_done, k);
-	err_t e = k->out ? ask_body(k, p) : decision_body(k, p);
+	uint64_t now_us = loop_mono_us(k->c->deps.loop), give_up_us = now_us + ADMIT_ASK_MS * 1000;
 
-	p->give_up_us = op->deadline_us;
+	p->give_up_us = op->deadline_us < give_up_us ? op->deadline_us : give_up_us;
+	err_t e = k->out ? ask_body(k, p, p->give_up_us > now_us ? p->give_up_us - now_us : 0) : decision_body(k, p);
 	if (e != OK) {
 		post_end(p, e);
 		return;

@@ -39,7 +39,7 @@ typedef struct {
 } admit_told_t;
 
 /* As an operation: asks, and asks again with the same rid when the answer is lost (the authority
- * answers a repeat alike), until the flow's deadline. ERR_AUTHORITY_AWAY: nothing was admitted that
+ * answers a repeat alike), for ADMIT_ASK_MS, or until the flow's deadline. ERR_AUTHORITY_AWAY: nothing was admitted that
  * will ever be forwarded: the caller must then send an outcome not_executed. */
 op_t *admit_ask(arena_t *a, admit_client_t *c, const admit_ask_t *ask, admit_told_t *out);
 /* As an operation: a denial on record before its answer goes out. */

@@ -15,6 +15,7 @@ enum {
 	ADMIT_DOORS_MAX = 8, /* doors of one process; more wait for the next report */
 	ADMIT_BUDGETS_MAX = 1024, /* principals whose denials are counted apart */
 	ADMIT_POST_TIMEOUT_MS = 10000, /* one try */
+	ADMIT_ASK_MS = 5000, /* a call or a denial waits for the authority's word: it restarts within one second */
 	ADMIT_REFUSALS_REPORT_MS = 5000, /* gateway to authority; the record is by the minute */
 	ADMIT_SWEEP_MS = 1000, /* how often overdue attempts are looked for */
 	ADMIT_SWEEP_MAX = 256,

@@ -198,6 +198,10 @@ err_t admit_run(const admit_deps_t *deps, store_txn_t *txn, arena_t *a, const fe
 		return run_repeat(&r, &known);
 	}
 	ENSURE(e == ERR_NOT_FOUND, e);
+	if (now_us / 1000 > request->answer_by_ms) { /* whoever asked has told its caller no */
+		out->code = ERR_CLOSED;
+		return OK;
+	}
 	e = fence_check(&r);
 	if (e == ERR_FENCE) {
 		out->code = e;

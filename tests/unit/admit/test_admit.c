@@ -26,6 +26,7 @@ static ask_t ask_of(authority_t *t, const char *rid, const char *jti)
 		.instance = STR("00112233445566778899aabbccddeeff"),
 		.route = STR("invoices"),
 		.deadline_ms = NOW_S * 1000 + 60000,
+		.answer_by_ms = NOW_S * 1000 + 5000,
 		.record = STR("{\"act\":{\"args\":\"sha-256:"
 			      "0000000000000000000000000000000000000000000000000000000000000000\",\"digest\":\"sha-256:"
 			      "1111111111111111111111111111111111111111111111111111111111111111\",\"op\":\"tools/call\","
@@ -95,6 +96,25 @@ static void repeats_the_answer_of_one_rid(void **state)
 	other.q.req_digest[0] ^= 1; /* another body under the same rid */
 	refused_with(other, ERR_CONFLICT);
 	assert_int_equal(authority_entries(t, "decision"), 0);
+}
+
+/* An authority that stood still reads a question whose asker has given up: nothing is spent for it, and a
+ * question that was answered in time keeps its answer. */
+static void a_late_question_spends_nothing(void **state)
+{
+	authority_t *t = *state;
+	ask_t late = ask_of(t, RID("4"), "jti-4"), again = ask_of(t, RID("5"), "jti-5");
+
+	late.now_us = (NOW_S + 5) * 1000000 + 1000;
+	refused_with(late, ERR_CLOSED);
+	assert_int_equal(grant_row(t).uses_left, 3);
+	assert_int_equal(authority_entries(t, "attempt") + authority_entries(t, "decision"), 0);
+	late.now_us = (NOW_S + 5) * 1000000;
+	assert_true(ask(&late).admitted);
+	assert_true(ask(&again).admitted);
+	again.now_us = (NOW_S + 9) * 1000000;
+	assert_true(ask(&again).admitted);
+	assert_int_equal(grant_row(t).uses_left, 1);
 }
 
 static void a_refusal_brings_no_credential(void **state)
@@ -174,6 +194,7 @@ static void refuses_what_is_late_or_elsewhere(void **state)
 	refused_with(k, ERR_EXPIRED);
 	k = ask_of(t, RID("8"), "jti-8");
 	k.now_us = (NOW_S + 3601) * 1000000;
+	k.q.answer_by_ms = (NOW_S + 3602) * 1000;
 	k.q.once_until_s = NOW_S + 7200;
 	refused_with(k, ERR_GRANT_EXPIRED);
 	k = ask_of(t, RID("9"), "jti-9");
@@ -320,6 +341,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(admits_once_per_jti),
 		CASE(repeats_the_answer_of_one_rid),
+		CASE(a_late_question_spends_nothing),
 		CASE(a_refusal_brings_no_credential),
 		CASE(a_refusal_is_repeated_too),
 		CASE(refuses_decisions_on_older_rules),
