@@ -61,6 +61,16 @@ static err_t times_check(const delegation_claims_t *c, diag_t *diag)
 	return OK;
 }
 
+static bool cnf_is_well_formed(const delegation_claims_t *c)
+{
+	str_t key = c->jkt.n > 0 ? c->jkt : c->x5t;
+
+	if (key.n == 0) {
+		return c->assurance <= DELEGATION_BEARER; /* without a key nobody is more than a bearer */
+	}
+	return (c->jkt.n == 0 || c->x5t.n == 0) && thumbprint_check(key) == OK;
+}
+
 static err_t ids_check(const delegation_claims_t *c, diag_t *diag)
 {
 	if (issuer_check(c->iss) != OK || route_url_check(c->aud) != OK) {
@@ -72,8 +82,8 @@ static err_t ids_check(const delegation_claims_t *c, diag_t *diag)
 	if (c->parent.n > 0 && thumbprint_check(c->parent) != OK) {
 		return broken(diag, "parent");
 	}
-	if (c->jkt.n > 0 ? thumbprint_check(c->jkt) != OK : c->assurance > DELEGATION_BEARER) {
-		return broken(diag, "cnf"); /* without a key nobody is more than a bearer */
+	if (!cnf_is_well_formed(c)) {
+		return broken(diag, "cnf");
 	}
 	return OK;
 }
@@ -125,9 +135,10 @@ static void action_digest_emit(jw_t *w, arena_t *a, const delegation_claims_t *c
 
 static void cnf_emit(jw_t *w, const delegation_claims_t *c)
 {
-	if (c->jkt.n > 0) {
+	if (c->jkt.n > 0 || c->x5t.n > 0) {
 		jw_kobject(w, "cnf");
-		jw_kstr(w, "jkt", c->jkt);
+		jw_kstr_if(w, "jkt", c->jkt);
+		jw_kstr_if(w, "x5t#S256", c->x5t);
 		jw_end(w);
 	}
 }
@@ -208,8 +219,11 @@ static err_t cnf_parse(const json_t *o, delegation_claims_t *c, diag_t *diag)
 	if (cnf == NULL) {
 		return OK;
 	}
-	TRY(JSON_ONLY(cnf, diag, STR("jkt")));
-	return json_need_str(cnf, STR("jkt"), DELEGATION_TOKEN_ID_BYTES_MAX, &c->jkt);
+	TRY(JSON_ONLY(cnf, diag, STR("jkt"), STR("x5t#S256")));
+	TRY(json_want_str(cnf, STR("jkt"), DELEGATION_TOKEN_ID_BYTES_MAX, &c->jkt));
+	TRY(json_want_str(cnf, STR("x5t#S256"), DELEGATION_TOKEN_ID_BYTES_MAX, &c->x5t));
+	ENSURE(c->jkt.n + c->x5t.n > 0, ERR_MISSING_MEMBER); /* an empty cnf binds nothing */
+	return OK;
 }
 
 static err_t action_digest_parse(const json_t *o, delegation_claims_t *c)
@@ -272,7 +286,7 @@ static bool is_same_delegation(const delegation_claims_t *x, const delegation_cl
 {
 	return str_eq(x->iss, y->iss) && str_eq(x->aud, y->aud) && str_eq(x->sub, y->sub)
 		&& str_eq(x->client_id, y->client_id) && str_eq(x->inst, y->inst) && str_eq(x->txn, y->txn)
-		&& str_eq(x->grant, y->grant) && str_eq(x->jkt, y->jkt)
+		&& str_eq(x->grant, y->grant) && str_eq(x->jkt, y->jkt) && str_eq(x->x5t, y->x5t)
 		&& str_eq(x->sub_profile, y->sub_profile) && chain_eq(&x->act, &y->act);
 }
 

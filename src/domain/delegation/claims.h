@@ -19,7 +19,9 @@ typedef struct {
 	str_t scope;
 	const delegation_item_t *items; /* authorization_details */
 	size_t n_items;
-	str_t jkt; /* cnf.jkt; empty only with assurance bearer */
+	/* cnf: one of the two; both empty only with assurance bearer */
+	str_t jkt; /* the key of its DPoP proofs (RFC 9449 6.1) */
+	str_t x5t; /* "x5t#S256": the certificate of its connections (RFC 8705 3.1), b64url */
 	delegation_direction_t direction;
 	delegation_assurance_t assurance;
 	str_t grant; /* grant id; empty iff autonomous */

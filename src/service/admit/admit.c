@@ -80,7 +80,11 @@ str_t admit_record_jkt(const json_t *record)
 {
 	str_t jkt = STR_NULL;
 
-	return json_str(json_pointer(record, STR("/token/jkt")), &jkt) == OK ? jkt : STR_NULL;
+	if (json_str(json_pointer(record, STR("/token/jkt")), &jkt) == OK ||
+		json_str(json_pointer(record, STR("/token/x5t")), &jkt) == OK) {
+		return jkt;
+	}
+	return STR_NULL;
 }
 
 /* Fixed places, chosen by hash: a collision shares a budget, which only records less. */

@@ -152,7 +152,7 @@ static void active_write(jw_t *w, const look_t *k, str_t act, str_t details)
 
 	jw_kstr(w, "scope", c->scope);
 	jw_kstr(w, "client_id", c->client_id);
-	jw_kstr(w, "token_type", STR("DPoP"));
+	jw_kstr(w, "token_type", c->x5t.n ? STR("Bearer") : STR("DPoP"));
 	jw_ki64(w, "exp", c->exp);
 	jw_ki64(w, "iat", c->iat);
 	jw_kstr(w, "sub", c->sub);
@@ -160,7 +160,8 @@ static void active_write(jw_t *w, const look_t *k, str_t act, str_t details)
 	jw_kstr(w, "iss", c->iss);
 	jw_kstr(w, "jti", c->jti);
 	jw_kobject(w, "cnf");
-	jw_kstr(w, "jkt", c->jkt);
+	jw_kstr_if(w, "jkt", c->jkt);
+	jw_kstr_if(w, "x5t#S256", c->x5t); /* RFC 8705 3.2 */
 	jw_end(w);
 	if (act.n) {
 		jw_kraw(w, "act", act);

@@ -20,6 +20,7 @@ typedef struct {
 	feed_client_t *feed;
 	admit_client_t *admit;
 	str_t url; /* configured public URL, no trailing slash */
+	str_t mtls_host; /* what Host says on the mTLS listener; empty: there is none */
 	str_t issuer, trust_domain, instance;
 	const char *const *allow_origins;
 	size_t n_allow_origins;

@@ -19,7 +19,9 @@ err_t origin_check(const gateway_t *g, net_exchange_t *x, str_t *out_origin)
 {
 	str_t origin = STR_NULL;
 
-	ENSURE(str_eq_nocase(net_host(x), g->host), ERR_HOST);
+	str_t host = net_peer(x)->tls ? g->deps.mtls_host : g->host;
+
+	ENSURE(host.n && str_eq_nocase(net_host(x), host), ERR_HOST);
 	err_t e = net_header(x, STR("Origin"), &origin);
 	ENSURE(e == OK || e == ERR_NOT_FOUND, ERR_HOST);
 	ENSURE(e == ERR_NOT_FOUND || origin_is_allowed(g, origin), ERR_HOST);

@@ -112,8 +112,9 @@ static void token_write(jw_t *w, const visit_t *v)
 	jw_kobject(w, "token");
 	jw_ki64(w, "exp", c->exp);
 	jw_kstr(w, "hash", delegation_digest_text(v->a, v->who.token_hash));
-	jw_kstr(w, "jkt", c->jkt);
+	jw_kstr_if(w, "jkt", c->jkt);
 	jw_kstr(w, "txn", c->txn);
+	jw_kstr_if(w, "x5t", c->x5t);
 	jw_end(w);
 }
 

@@ -162,7 +162,7 @@ static policy_token_t token_facts(const visit_t *v)
 
 	return (policy_token_t){
 		.scopes = c->scope,
-		.sender_bound = true, /* visit_authenticate saw the proof */
+		.sender_bound = true, /* visit_authenticate saw the proof or the certificate */
 		.grant = c->grant,
 		.depth = (uint32_t)c->act.n,
 		.max_depth = agent ? agent->max_depth : 0, /* the grant's own was held at the exchange */

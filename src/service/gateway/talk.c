@@ -81,7 +81,7 @@ static err_t talk_admit(flow_t *f)
 	ENSURE(!admit_client_full(v->g->deps.admit), ERR_AUTHORITY_AWAY);
 	t->ask = (admit_ask_t){
 		.rid = v->rid,
-		.has_once = true,
+		.has_once = !v->who.by_certificate, /* a connection's certificate leaves nothing to replay */
 		.once_space = v->who.proof.jkt,
 		.once_id = v->who.proof.jti,
 		.once_until_s = v->who.proof.keep_until_unix_s + JOSE_FUTURE_S,

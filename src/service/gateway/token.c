@@ -3,21 +3,33 @@
 
 enum { TOKEN_BYTES_MAX = JOSE_TEXT_BYTES_MAX };
 
-/* P70: one Authorization, one DPoP. A bound token shown as Bearer is refused unread (P25): every token
- * of ours is bound. */
-static err_t token_of(const visit_t *v, str_t *out_token, str_t *out_proof)
+/* Who is at the other end of a connection with mTLS; NULL: nobody proved anything by it. */
+static const net_tls_peer_t *peer_of(const visit_t *v)
 {
-	str_t value, scheme;
+	const net_tls_peer_t *peer = v->x ? net_peer(v->x)->tls : NULL;
+
+	return peer && peer->is_verified ? peer : NULL;
+}
+
+/* P70: one Authorization, one DPoP. A token shown as Bearer is refused unread (P25), for every token of ours is
+ * bound: but one that is bound to the certificate of this very connection (RFC 8705 3). */
+static err_t token_of(const visit_t *v, str_t *out_token, str_t *out_proof, bool *out_by_certificate)
+{
+	str_t value, scheme, proof = STR_NULL;
 
 	err_t e = net_headers_get(v->headers, STR("Authorization"), &value);
 	ENSURE(e != ERR_NOT_FOUND, ERR_NO_TOKEN);
 	TRY(e);
-	ENSURE(str_split(&value, ' ', &scheme) && str_eq_nocase(scheme, STR("DPoP")), ERR_TOKEN);
+	ENSURE(str_split(&value, ' ', &scheme), ERR_TOKEN);
+	bool bearer = str_eq_nocase(scheme, STR("Bearer"));
+	ENSURE(bearer ? peer_of(v) != NULL : str_eq_nocase(scheme, STR("DPoP")), ERR_TOKEN);
 	ENSURE(value.n <= TOKEN_BYTES_MAX && str_is_visible(value), ERR_TOKEN);
-	e = net_headers_get(v->headers, STR("DPoP"), out_proof);
-	ENSURE(e != ERR_NOT_FOUND, ERR_PROOF);
-	TRY(e);
+	e = net_headers_get(v->headers, STR("DPoP"), &proof);
+	ENSURE((e == ERR_NOT_FOUND) == bearer, ERR_PROOF); /* either way of proving, never both */
+	ENSURE(e == OK || bearer, e);
 	*out_token = value;
+	*out_proof = proof;
+	*out_by_certificate = bearer;
 	return OK;
 }
 
@@ -66,13 +78,26 @@ static err_t proof_verify(visit_t *v, str_t token, str_t proof)
 	return OK;
 }
 
+/* P27: the certificate is the one the token names, and net takes no request after its end. */
+static err_t certificate_verify(const visit_t *v)
+{
+	const net_tls_peer_t *peer = peer_of(v);
+	uint8_t bound[NET_TLS_HASH_BYTES];
+
+	ENSURE(v->who.claims.x5t.n > 0, ERR_TOKEN); /* bound to a key, and shown without its proof (P25) */
+	ENSURE(b64url_dec_exact(v->who.claims.x5t, bound, sizeof(bound)) == OK, ERR_TOKEN);
+	ENSURE(peer && ct_eq(bound, peer->x5t_s256, sizeof(bound)), ERR_TOKEN_KEY);
+	return OK;
+}
+
 err_t visit_agent_stands(const visit_t *v)
 {
 	const snapshot_agent_t *agent = snapshot_agent(v->view->snapshot, v->who.claims.client_id);
 
 	ENSURE(agent && agent->state == SNAPSHOT_ACTIVE, ERR_AGENT_STATE);
-	/* a registered key may be retired; that of an attested process ends with its token */
-	ENSURE(v->who.claims.inst.n || snapshot_agent_has_key(agent, v->who.claims.jkt), ERR_AGENT_STATE);
+	/* a registered key may be retired; that of an attested process ends with its token, as a certificate does */
+	bool lasts = v->who.claims.inst.n || v->who.by_certificate;
+	ENSURE(lasts || snapshot_agent_has_key(agent, v->who.claims.jkt), ERR_AGENT_STATE);
 	return OK;
 }
 
@@ -87,9 +112,9 @@ err_t visit_authenticate(visit_t *v)
 {
 	str_t token, proof;
 
-	TRY(token_of(v, &token, &proof));
+	TRY(token_of(v, &token, &proof, &v->who.by_certificate));
 	TRY(token_verify(v, token));
-	TRY(proof_verify(v, token, proof));
+	TRY(v->who.by_certificate ? certificate_verify(v) : proof_verify(v, token, proof));
 	TRY(grant_stands(v));
 	return visit_agent_stands(v);
 }
@@ -129,5 +154,8 @@ err_t visit_may_open(visit_t *v)
 	const jose_dpop_t *proof = &v->who.proof;
 
 	ENSURE(!v->who.claims.is_capability, ERR_TYPE);
+	if (v->who.by_certificate) {
+		return OK; /* the connection proves the key each time; there is nothing to replay */
+	}
 	return proofs_take(v->g->proofs, proof->jkt, proof->jti, visit_now_s(v));
 }

@@ -9,6 +9,7 @@
 
 typedef struct {
 	delegation_claims_t claims;
+	bool by_certificate; /* proved by the connection, and `proof` is empty; else by `proof` */
 	jose_dpop_t proof;
 	uint8_t token_hash[DELEGATION_DIGEST_BYTES];
 } caller_t;
