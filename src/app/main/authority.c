@@ -10,6 +10,7 @@
 #include "app/main/metrics.h"
 #include "service/admit/admit.h"
 #include "service/broker/broker.h"
+#include "service/mtls/mtls.h"
 
 enum {
 	WRITE_QUEUE_MAX = 8192,
@@ -35,6 +36,8 @@ typedef struct {
 	broker_t *broker;
 	api_t *api;
 	net_server_t *door, *admin, *internal;
+	mtls_t *node_tls; /* NULL: no node door */
+	net_server_t *node_door;
 	/* sequencer */
 	loop_timer_t sequence_timer;
 	lane_job_t sequence_job;
@@ -166,6 +169,29 @@ static void internal_handle(net_exchange_t *x, void *owner)
 	}
 }
 
+/* Nodes of other machines, by their X509-SVID; without one a stranger that may want to become a node. What they
+ * come for is served by the room that issues SVIDs; until it stands, and has given this door one, nobody gets in. */
+static void node_handle(net_exchange_t *x, void *owner)
+{
+	(void)owner;
+	if (str_eq(net_path(x), STR("/health"))) {
+		health_reply(x);
+	} else {
+		net_reply_error(x, ERR_NOT_FOUND);
+	}
+}
+
+static err_t node_door_open(authority_t *p, diag_t *diag)
+{
+	if (!p->config->node_host) {
+		return OK;
+	}
+	p->node_tls = mtls_new(&(mtls_options_t){ .loop = p->loop, .ask = NET_TLS_ASK_OPTIONAL });
+	net_server_options_t o = { .address = str_of(p->config->node_host), .port = p->config->node_port,
+		.tls = mtls_peek_tls(p->node_tls), .handler = node_handle, .owner = p };
+	return net_server_open(p->loop, &o, &p->node_door, diag);
+}
+
 static err_t doors_open(authority_t *p, diag_t *diag)
 {
 	net_server_options_t door = { .address = str_of(p->config->authority_host), .port = p->config->authority_port,
@@ -177,6 +203,7 @@ static err_t doors_open(authority_t *p, diag_t *diag)
 
 	TRY(net_server_open(p->loop, &internal, &p->internal, diag));
 	TRY(net_server_open(p->loop, &admin, &p->admin, diag));
+	TRY(node_door_open(p, diag));
 	return net_server_open(p->loop, &door, &p->door, diag);
 }
 
@@ -276,6 +303,9 @@ static void stop_begin(void *arg)
 	net_server_stop(p->door);
 	net_server_stop(p->admin);
 	net_server_stop(p->internal);
+	if (p->node_door) {
+		net_server_stop(p->node_door);
+	}
 	admit_flush(p->admit);
 	flow_cancel_all(p->loop, ERR_CANCELLED);
 	loop_timer_start(p->loop, &p->stop_timer, STOP_GRACE_MS / 10, stop_now, p);

@@ -21,11 +21,11 @@ enum {
 };
 
 typedef struct {
-	char *listen;
+	char *listen, *node_listen;
 } yaml_authority_t;
 
 typedef struct {
-	char *listen, *url;
+	char *listen, *url, *mtls_listen, *mtls_url;
 	char **allow_origins;
 	uint32_t allow_origins_count;
 } yaml_gateway_t;
@@ -55,6 +55,8 @@ typedef struct {
 
 static const cyaml_schema_field_t authority_fields[] = {
 	CYAML_FIELD_STRING_PTR("listen", CYAML_FLAG_POINTER, yaml_authority_t, listen, 1, TEXT_BYTES_MAX),
+	CYAML_FIELD_STRING_PTR("node_listen", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, yaml_authority_t, node_listen, 1,
+		TEXT_BYTES_MAX),
 	CYAML_FIELD_END,
 };
 
@@ -65,6 +67,10 @@ static const cyaml_schema_value_t origin_value = {
 static const cyaml_schema_field_t gateway_fields[] = {
 	CYAML_FIELD_STRING_PTR("listen", CYAML_FLAG_POINTER, yaml_gateway_t, listen, 1, TEXT_BYTES_MAX),
 	CYAML_FIELD_STRING_PTR("url", CYAML_FLAG_POINTER, yaml_gateway_t, url, 1, TEXT_BYTES_MAX),
+	CYAML_FIELD_STRING_PTR("mtls_listen", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, yaml_gateway_t, mtls_listen, 1,
+		TEXT_BYTES_MAX),
+	CYAML_FIELD_STRING_PTR("mtls_url", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, yaml_gateway_t, mtls_url, 1,
+		TEXT_BYTES_MAX),
 	CYAML_FIELD_SEQUENCE("allow_origins", CYAML_FLAG_POINTER | CYAML_FLAG_OPTIONAL, yaml_gateway_t,
 		allow_origins, &origin_value, 0, ORIGINS_MAX),
 	CYAML_FIELD_END,
@@ -194,7 +200,26 @@ static void value_place(const char *file, diag_t *said)
 	}
 }
 
-/* "127.0.0.1:7480" -> host and port. Only loopback: TLS is not built yet, and plain HTTP leaves no host. */
+/* "192.0.2.1:7482", "[2001:db8::1]:7482" -> numeric address and port, for a door with TLS; net looks at the address. */
+static err_t tls_listen_parse(arena_t *a, const char *text, const char *key, const char **out_host, uint16_t *out_port,
+	diag_t *diag)
+{
+	str_t s = str_of(text);
+	size_t colon = str_find_last(s, ':');
+	str_t host = str_sub(s, 0, colon);
+	bool is_v6 = str_starts(host, STR("[")) && str_ends(host, STR("]"));
+	uint64_t port;
+
+	if (colon == s.n || str_to_u64(str_sub(s, colon + 1, s.n), UINT16_MAX, &port) != OK || host.n == 0) {
+		diag_set(diag, 0, 0, "%s: expected ADDRESS:PORT", key);
+		return ERR_CONFIG;
+	}
+	TRY(arena_cstr(a, is_v6 ? str_sub(host, 1, host.n - 2) : host, out_host));
+	*out_port = (uint16_t)port;
+	return OK;
+}
+
+/* "127.0.0.1:7480" -> host and port. Only loopback: plain HTTP leaves no host. */
 static err_t listen_parse(const char *text, const char *key, const char **out_host, uint16_t *out_port,
 	diag_t *diag)
 {
@@ -259,6 +284,29 @@ static err_t origins_take(arena_t *a, const yaml_gateway_t *y, config_t *c)
 	return OK;
 }
 
+/* The doors with TLS: there when the file says so. */
+static err_t tls_doors_take(arena_t *a, const yaml_root_t *y, config_t *c, diag_t *diag)
+{
+	const yaml_gateway_t *g = y->gateway;
+
+	if (y->authority->node_listen) {
+		TRY(tls_listen_parse(a, y->authority->node_listen, "authority.node_listen", &c->node_host, &c->node_port,
+			diag));
+	}
+	if (!g->mtls_listen) {
+		diag_set(diag, 0, 0, "gateway.mtls_url: there is no gateway.mtls_listen");
+		return g->mtls_url ? ERR_CONFIG : OK;
+	}
+	TRY(tls_listen_parse(a, g->mtls_listen, "gateway.mtls_listen", &c->mtls_host, &c->mtls_port, diag));
+	str_t url = g->mtls_url ? str_of(g->mtls_url) : arena_cat(a, STR("https://"), str_of(g->mtls_listen));
+	TRY(arena_cstr(a, url, &c->mtls_url));
+	if (!str_starts(url, STR("https://"))) {
+		diag_set(diag, 0, 0, "gateway.mtls_url: expected an https URL");
+		return ERR_CONFIG;
+	}
+	return url_check(c->mtls_url, "gateway.mtls_url", diag);
+}
+
 static err_t config_take(arena_t *a, const yaml_root_t *y, config_t *c, diag_t *diag)
 {
 	const yaml_tokens_t *tokens = y->tokens;
@@ -275,6 +323,7 @@ static err_t config_take(arena_t *a, const yaml_root_t *y, config_t *c, diag_t *
 	TRY(url_check(c->gateway_url, "gateway.url", diag));
 	TRY(listen_parse(y->authority->listen, "authority.listen", &c->authority_host, &c->authority_port, diag));
 	TRY(listen_parse(y->gateway->listen, "gateway.listen", &c->gateway_host, &c->gateway_port, diag));
+	TRY(tls_doors_take(a, y, c, diag));
 	TRY(origins_take(a, y->gateway, c));
 	c->delegated_ttl_s = tokens && tokens->delegated_s ? tokens->delegated_s : 600;
 	c->capability_ttl_s = tokens && tokens->capability_s ? tokens->capability_s : 60;

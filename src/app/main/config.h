@@ -14,6 +14,11 @@ typedef struct {
 	const char *gateway_host;
 	uint16_t gateway_port;
 	const char *gateway_url; /* route URL = gateway_url "/r/" name */
+	const char *node_host; /* the authority's door for nodes, TLS; NULL: none */
+	uint16_t node_port;
+	const char *mtls_host; /* the gateway's session mTLS; NULL: none */
+	uint16_t mtls_port;
+	const char *mtls_url; /* https://HOST:PORT: what clients of it call */
 	const char **allow_origins;
 	unsigned allow_origins_count;
 	uint32_t delegated_ttl_s, capability_ttl_s;

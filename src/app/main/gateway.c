@@ -7,6 +7,7 @@
 #include "app/main/metrics.h"
 #include "pure/codec/codec.h"
 #include "service/gateway/gateway.h"
+#include "service/mtls/mtls.h"
 
 enum {
 	CPU_QUEUE_MAX = 256,
@@ -25,6 +26,8 @@ typedef struct {
 	admit_client_t *admit;
 	gateway_t *gateway;
 	net_server_t *door;
+	mtls_t *mtls; /* NULL: no session mTLS */
+	net_server_t *mtls_door;
 	loop_timer_t stop_timer, told_timer;
 	bool stopping;
 	uint64_t drain_until_us;
@@ -83,6 +86,25 @@ static err_t inside_open(gate_t *p, const config_paths_t *paths, str_t instance)
 	return admit_client_new(&admit, &p->admit);
 }
 
+/* Workloads with an X509-SVID, for tokens bound to it. Until this gateway has an SVID of its own and the bundle of
+ * its trust domain, nobody gets in. */
+static err_t mtls_open(gate_t *p, diag_t *diag)
+{
+	if (!p->config->mtls_host) {
+		return OK;
+	}
+	p->mtls = mtls_new(&(mtls_options_t){ .loop = p->loop, .ask = NET_TLS_ASK_REQUIRED });
+	net_server_options_t o = { .address = str_of(p->config->mtls_host), .port = p->config->mtls_port,
+		.reuse_port = true, .body_bytes_max = p->config->body_bytes_max, .handler = handle, .owner = p,
+		.tls = mtls_peek_tls(p->mtls) };
+	return net_server_open(p->loop, &o, &p->mtls_door, diag);
+}
+
+static str_t mtls_host(const config_t *c)
+{
+	return c->mtls_url ? str_sub(str_of(c->mtls_url), strlen("https://"), SIZE_MAX) : STR_NULL;
+}
+
 static err_t gate_open(gate_t *p, const config_paths_t *paths, diag_t *diag)
 {
 	static char instance[33]; /* hex of 16 bytes, new at each start */
@@ -95,7 +117,8 @@ static err_t gate_open(gate_t *p, const config_paths_t *paths, diag_t *diag)
 	TRY(net_client_open(p->loop, POOL_MAX, &p->inside));
 	TRY(inside_open(p, paths, str_of(instance)));
 	gateway_deps_t deps = { .loop = p->loop, .net = p->upstreams, .cpu = p->cpu, .feed = p->feed,
-		.admit = p->admit, .url = str_of(p->config->gateway_url), .issuer = str_of(p->config->issuer),
+		.admit = p->admit, .url = str_of(p->config->gateway_url), .mtls_host = mtls_host(p->config),
+		.issuer = str_of(p->config->issuer),
 		.trust_domain = str_of(p->config->trust_domain), .instance = str_of(instance),
 		.allow_origins = p->config->allow_origins, .n_allow_origins = p->config->allow_origins_count,
 		.body_bytes_max = p->config->body_bytes_max, .child_path = str_of(getenv("PATH")),
@@ -103,6 +126,7 @@ static err_t gate_open(gate_t *p, const config_paths_t *paths, diag_t *diag)
 	TRY(gateway_new(&deps, &p->gateway));
 	net_server_options_t o = { .address = str_of(p->config->gateway_host), .port = p->config->gateway_port,
 		.reuse_port = true, .body_bytes_max = p->config->body_bytes_max, .handler = handle, .owner = p };
+	TRY(mtls_open(p, diag));
 	return net_server_open(p->loop, &o, &p->door, diag);
 }
 
@@ -154,6 +178,9 @@ static void stop_begin(void *arg)
 	p->stopping = true;
 	p->drain_until_us = loop_in_ms(p->loop, STOP_DRAIN_MS);
 	net_server_stop(p->door);
+	if (p->mtls_door) {
+		net_server_stop(p->mtls_door);
+	}
 	stop_drained(p);
 }
 

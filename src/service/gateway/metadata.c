@@ -66,7 +66,10 @@ static err_t metadata_write(arena_t *a, const gateway_t *g, const snapshot_route
 	jw_str(&w, STR("EdDSA"));
 	jw_str(&w, STR("ES256"));
 	jw_end(&w);
-	jw_kbool(&w, "dpop_bound_access_tokens_required", true);
+	jw_kbool(&w, "dpop_bound_access_tokens_required", g->deps.mtls_host.n == 0);
+	if (g->deps.mtls_host.n) {
+		jw_kbool(&w, "tls_client_certificate_bound_access_tokens", true); /* RFC 9728 2 */
+	}
 	jw_kstr(&w, "resource_name", r->name);
 	jw_end(&w);
 	return jw_finish(&w);

@@ -71,7 +71,12 @@ mtls_t *mtls_new(const mtls_options_t *o)
 	CHECK(o->is_client || o->ask != NET_TLS_ASK_NOTHING);
 	m->o = *o;
 	m->peer_id = o->peer_id.n ? heap_cstr(o->peer_id) : NULL;
-	m->tls = net_tls_new(&(net_tls_options_t){ .is_client = o->is_client, .ask = o->ask, .verify = verify, .owner = m });
+	m->tls = net_tls_new(&(net_tls_options_t){
+		.is_client = o->is_client,
+		.ask = o->ask,
+		.verify = verify,
+		.owner = m,
+	});
 	return m;
 }
 

@@ -119,6 +119,8 @@ static void broken_claims_are_neither_written_nor_read(void **state)
 	BROKEN(good, c.parent = STR("x"));
 	BROKEN(good, c.jkt = STR("x"));
 	BROKEN(good, c.jkt = STR_NULL); /* no key: not more than a bearer (P98) */
+	BROKEN(good, c.x5t = STR(JKT)); /* one key, not two */
+	BROKEN(good, c.jkt = STR_NULL, c.x5t = STR("x"));
 	BROKEN(good, c.scope = STR("a  b"));
 	BROKEN(good, c.direction.by = STR_NULL);
 	delegation_item_t other = good.items[0];
@@ -143,6 +145,11 @@ static void broken_claims_are_neither_written_nor_read(void **state)
 	delegation_claims_t back;
 	assert_int_equal(delegation_claims_read(a, text, &back, NULL), OK);
 	assert_int_equal(back.jkt.n, 0);
+	c.assurance = DELEGATION_KEY, c.x5t = STR(JKT); /* RFC 8705 3.1 */
+	assert_int_equal(delegation_claims_write(a, &c, &text), OK);
+	assert_true(str_contains(text, STR("\"cnf\":{\"x5t#S256\":\"" JKT "\"}")));
+	assert_int_equal(delegation_claims_read(a, text, &back, NULL), OK);
+	assert_true(str_eq(back.x5t, STR(JKT)) && back.jkt.n == 0);
 }
 
 static void readers_are_strict(void **state)
@@ -153,7 +160,11 @@ static void readers_are_strict(void **state)
 		{ "\"txn\":\"t1\"", "\"txn\":\"t1\",\"x\":1" }, { "\"scope\":\"invoices:read\",", "" },
 		{ "\"assurance\":\"key\"", "\"assurance\":\"Key\"" }, { "\"assurance\":\"key\",", "" },
 		{ "\"action_digest\":\"", "\"action_digest\":\"A" }, { "\"action_digest\":\"", "\"action_digest\":\"\",\"x\":\"" },
-		{ "\"cnf\":{\"jkt\"", "\"cnf\":{\"x5t#S256\"" }, { "\"cnf\":{", "\"cnf\":{\"x\":1," }, { "\"cnf\":{", "\"cnf\":1,\"x\":{" },
+		{ "\"cnf\":{\"jkt\"", "\"cnf\":{\"kid\"" },
+		{ "\"cnf\":{", "\"cnf\":{\"x5t#S256\":\"" JKT "\"," }, { "\"cnf\":{\"jkt\":\"" JKT "\"}", "\"cnf\":{}" },
+		{ "\"cnf\":{\"jkt\":\"" JKT "\"}", "\"cnf\":{\"x5t#S256\":\"x\"}" },
+		{ "\"cnf\":{\"jkt\":\"" JKT "\"}", "\"cnf\":{\"x5t#S256\":[]}" },
+		{ "\"cnf\":{\"jkt\"", "\"cnf\":{\"x5t#s256\"" }, { "\"cnf\":{", "\"cnf\":{\"x\":1," }, { "\"cnf\":{", "\"cnf\":1,\"x\":{" },
 		{ "\"act\":{\"iss\":\"spiffe://td.example\",", "\"act\":{" }, { "\"act\":{", "\"act\":{\"cnf\":1," },
 		{ "\"act\":{", "\"act\":1,\"x\":{" }, { "\"authorization_details\":[", "\"authorization_details\":[1," },
 		{ "\"authorization_details\":[", "\"authorization_detail\":[" }, { "\"direction\":{", "\"directions\":{" },
@@ -224,6 +235,7 @@ static void child_tokens_are_narrower(void **state)
 	WIDER(c.txn = STR("t2"));
 	WIDER(c.grant = STR("01KAQW7V0000000000000000AB"));
 	WIDER(c.jkt = STR_NULL);
+	WIDER(c.jkt = STR_NULL, c.x5t = p.jkt);
 	WIDER(c.sub_profile = STR("service"));
 	WIDER(c.act.n = 2, c.act.actors[1] = c.act.actors[0]);
 	WIDER(c.act.actors[0].sub_profile = STR_NULL);

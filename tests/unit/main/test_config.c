@@ -80,6 +80,27 @@ static void what_may_be_left_out_has_a_default(void **state)
 	assert_string_equal(c.allow_origins[0], "http://localhost:3000");
 }
 
+/* What has TLS may be reached from elsewhere; absent, it is not there. */
+static void doors_with_tls(void **state)
+{
+	config_t c;
+	diag_t diag;
+
+	(void)state;
+	assert_int_equal(load(GOOD, &c, &diag), OK);
+	assert_true(!c.node_host && !c.mtls_host && !c.mtls_url);
+	assert_int_equal(load("trust_domain: a\nissuer: http://127.0.0.1:1\nauthority:\n  listen: 127.0.0.1:1\n"
+			      "  node_listen: '[2001:db8::1]:7482'\ngateway:\n  listen: 127.0.0.1:2\n"
+			      "  url: http://127.0.0.1:2\n  mtls_listen: 0.0.0.0:7483\n  mtls_url: https://gw.example:7483\n",
+				 &c, &diag), OK);
+	assert_string_equal(c.node_host, "2001:db8::1");
+	assert_int_equal(c.node_port, 7482);
+	assert_string_equal(c.mtls_host, "0.0.0.0");
+	assert_string_equal(c.mtls_url, "https://gw.example:7483");
+	assert_int_equal(load(GOOD "  mtls_listen: 127.0.0.1:3\n", &c, &diag), OK);
+	assert_string_equal(c.mtls_url, "https://127.0.0.1:3");
+}
+
 static void a_mistake_is_named_with_its_line(void **state)
 {
 	const struct {
@@ -94,6 +115,11 @@ static void a_mistake_is_named_with_its_line(void **state)
 		{ GOOD "tokens:\n  delegated_s: many\n", "", 9 },
 		{ GOOD "limits:\n  body_bytes: 1\n", "limits.body_bytes", 0 },
 		{ GOOD "log:\n  level: loud\n", "", 9 },
+		{ GOOD "  mtls_listen: somewhere\n", "gateway.mtls_listen", 8 },
+		{ GOOD "  mtls_listen: 127.0.0.1:65536\n", "gateway.mtls_listen", 8 },
+		{ GOOD "  mtls_url: https://a.example:7483\n", "gateway.mtls_url", 8 },
+		{ GOOD "  mtls_listen: 127.0.0.1:3\n  mtls_url: http://127.0.0.1:3\n", "gateway.mtls_url", 9 },
+		{ GOOD "  node_listen: 127.0.0.1:3\n", "node_listen", 8 },
 		{ "trust_domain: Example.Test\n", "", 1 },
 		{ "", "", 0 },
 		{ "[1, 2]\n", "", 0 },
@@ -139,6 +165,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(the_default_loads_and_tells_its_ports),
 		CASE(what_may_be_left_out_has_a_default),
+		CASE(doors_with_tls),
 		CASE(a_mistake_is_named_with_its_line),
 		CASE(only_loopback_is_served),
 	};
