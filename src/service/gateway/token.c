@@ -87,6 +87,7 @@ static err_t certificate_verify(const visit_t *v)
 	ENSURE(v->who.claims.x5t.n > 0, ERR_TOKEN); /* bound to a key, and shown without its proof (P25) */
 	ENSURE(b64url_dec_exact(v->who.claims.x5t, bound, sizeof(bound)) == OK, ERR_TOKEN);
 	ENSURE(peer && ct_eq(bound, peer->x5t_s256, sizeof(bound)), ERR_TOKEN_KEY);
+	ENSURE(!v->who.claims.inst.n || str_eq(v->who.claims.inst, peer->name), ERR_TOKEN_KEY);
 	return OK;
 }
 
