@@ -1,4 +1,5 @@
-"""processes.py: what /proc says of the processes that a test started."""
+"""processes.py: what /proc, and they themselves, say of the processes that a test started."""
+import urllib.request
 from pathlib import Path
 
 
@@ -27,3 +28,9 @@ def resident_mib(pid):
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
     return 0
+
+
+def metric(url, name):
+    """One figure of a process's /metrics."""
+    text = urllib.request.urlopen(url + "/metrics", timeout=5).read().decode()
+    return next(float(line.split()[1]) for line in text.splitlines() if line.startswith(f"attorn_{name} "))

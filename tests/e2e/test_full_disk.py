@@ -12,6 +12,7 @@ import caller
 import pytest
 import stage
 from governed_http import Refused
+from processes import metric
 from test_bad_days import Bad
 
 IMAGE_MIB = 96  # the store's reserve is 8, and below 4 free nothing new is begun
@@ -87,6 +88,7 @@ def test_a_full_disk(small):
     with pytest.raises(Refused, match="disk_full.*free disk space|free disk space.*disk_full"):
         small.prepare(agent, "ok")
     assert not any(line.startswith("ok") for line in small.reached("stdio"))
+    assert metric(small.issuer, "store_full") == 1
     # what must not be lost
     for _ in range(5):
         assert denied(small, agent).json["error"]["code"] == -32602
@@ -96,6 +98,7 @@ def test_a_full_disk(small):
     assert small.outcome(slow[2]) == "success"
     small.empty()
     stage.until("new work is taken again", lambda: works(small, agent), 20, pause=0.2)
+    assert metric(small.issuer, "store_full") == 0
     answer = small.send_tool(agent, held)  # the refused call had spent nothing
     assert answer.text == "ok" and small.outcome(held[2]) == "success"
     records = small.records()

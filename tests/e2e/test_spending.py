@@ -8,7 +8,7 @@ import pytest
 import stage
 from caller import send
 from governed_http import Refused
-from processes import child_of
+from processes import child_of, metric
 from refusal_case import Ed25519PrivateKey, b64, ticket
 
 
@@ -44,12 +44,15 @@ def test_an_authority_that_stands_still_is_not_waited_for(furnished):
         began = time.monotonic()
         answer = post(me, world, token, body)
         took = time.monotonic() - began
+        silent, waiting = metric(world.gateway, "feed_silent_seconds"), metric(world.gateway, "outcomes_waiting")
     finally:
         os.kill(authority, signal.SIGCONT)
     assert answer.status == 503 and "authority_away" in answer.text and "attorn status" in answer.text, answer.text
     assert 4.5 < took < 8
+    assert (silent > 2.5, waiting) == (True, 1)
     stage.until("the doors are open again", lambda: stage.is_healthy(world.gateway) and stage.is_healthy(world.issuer))
-    time.sleep(0.5)
+    stage.until("the outcome is taken", lambda: metric(world.gateway, "outcomes_waiting") == 0)
+    assert metric(world.gateway, "feed_silent_seconds") < 5
     assert stage.grown(before, world.upstream_calls()) == {}
     assert world.cli("grant", "show", me.grant)["uses_left"] == 2
     assert post(me, world, token, body).status == 201  # the very same capability: it was not spent

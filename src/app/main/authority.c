@@ -127,7 +127,8 @@ static void door_handle(net_exchange_t *x, void *owner)
 		health_reply(x);
 	} else if (str_eq(path, STR("/metrics"))) {
 		metrics_reply(x, &(metrics_t){ p->loop, { p->write, p->read, p->cpu }, 3, p->door,
-			admit_tally(p->admit), "authority" });
+			admit_tally(p->admit), "authority",
+			{ { "store_full", "1: the disk is full and nothing new is admitted", store_is_full(p->store) } }, 1 });
 	} else if (str_starts(path, STR("/api/v1/"))) {
 		api_handle(p->api, x, false);
 	} else {

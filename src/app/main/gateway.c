@@ -47,7 +47,11 @@ static void handle(net_exchange_t *x, void *owner)
 			ready ? STR("{\"status\":\"ok\"}") : STR("{\"status\":\"waiting for the authority\"}"));
 	} else if (str_eq(path, STR("/metrics"))) {
 		metrics_reply(x, &(metrics_t){ p->loop, { p->cpu }, 1, p->door, admit_client_tally(p->admit),
-			"gateway" });
+			"gateway",
+			{ { "feed_silent_seconds", "since the feed was last heard", feed_client_silent_s(p->feed) },
+				{ "outcomes_waiting", "ends of calls that the authority has yet to take",
+					(double)admit_client_waiting(p->admit) } },
+			2 });
 	} else {
 		gateway_handle(p->gateway, x);
 	}

@@ -82,6 +82,14 @@ static void refused_write(buf_t *b, const tally_t *t)
 	}
 }
 
+static void gauges_write(buf_t *b, const metrics_t *m)
+{
+	for (size_t i = 0; i < m->n_gauges; i++) {
+		head(b, m->gauges[i].name, "gauge", m->gauges[i].help);
+		buf_printf(b, "attorn_%s %.3f\n", m->gauges[i].name, m->gauges[i].value);
+	}
+}
+
 bool metrics_is_get(const net_exchange_t *x)
 {
 	return str_eq(net_method(x), STR("GET")) || str_eq(net_method(x), STR("HEAD"));
@@ -97,6 +105,7 @@ void metrics_reply(net_exchange_t *x, const metrics_t *m)
 		return;
 	}
 	door_write(&b, m);
+	gauges_write(&b, m);
 	refused_write(&b, m->refused);
 	lanes_write(&b, m);
 	flows_write(&b, m);

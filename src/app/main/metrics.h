@@ -5,6 +5,12 @@
 #include "engine/net/net.h"
 #include "service/admit/client.h"
 
+/* A figure of one kind of process. */
+typedef struct {
+	const char *name, *help;
+	double value;
+} metrics_gauge_t;
+
 typedef struct {
 	loop_t *loop;
 	lane_t *lanes[4];
@@ -12,6 +18,8 @@ typedef struct {
 	const net_server_t *door;
 	const tally_t *refused; /* strangers */
 	const char *process; /* label */
+	metrics_gauge_t gauges[2];
+	size_t n_gauges;
 } metrics_t;
 
 void metrics_reply(net_exchange_t *x, const metrics_t *m);

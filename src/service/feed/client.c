@@ -317,6 +317,11 @@ bool feed_client_fresh(const feed_client_t *c)
 	return c->view && silent_us < (uint64_t)FEED_STALE_MS * 1000;
 }
 
+double feed_client_silent_s(const feed_client_t *c)
+{
+	return (double)(loop_mono_us(c->deps.loop) - c->heard_us) / 1e6;
+}
+
 bool feed_client_grant_revoked(const feed_client_t *c, str_t grant)
 {
 	return revoked_has(&c->revoked, grant);

@@ -30,6 +30,8 @@ MUST err_t feed_client_new(const feed_client_deps_t *deps, feed_client_t **out);
 const feed_view_t *feed_client_pin(feed_client_t *c);
 /* True when something was heard in the last FEED_STALE_MS: without it lists and sessions are refused. */
 bool feed_client_fresh(const feed_client_t *c);
+/* Seconds since something was heard; since the start of the machine when nothing was. */
+double feed_client_silent_s(const feed_client_t *c);
 /* True for a grant that ended within the life of a token. */
 bool feed_client_grant_revoked(const feed_client_t *c, str_t grant);
 /* As an operation: completes when a view newer than `version` stands; ERR_TIMEOUT at the deadline. For
