@@ -2,9 +2,17 @@
  * for a few pointer moves, never while a job runs. */
 #include "engine/flow/flow_int.h"
 
+/* What a round of the loop brings to a batch lane is one batch: its thread is woken when the round is over.
+ * Not a part of the lane, which may go while this is posted. */
+typedef struct {
+	posted_t posted;
+	lane_t *lane; /* NULL: it is gone */
+} wake_t;
+
 struct lane {
 	loop_t *loop;
 	lane_spec_t spec;
+	wake_t *wake;
 	pthread_mutex_t lock; /* guards all below: the loop queues, the threads take */
 	pthread_cond_t more;
 	lane_job_t *first, *last;
@@ -220,16 +228,42 @@ lane_t *lane_new(loop_t *loop, const lane_spec_t *spec)
 	l->spec = *spec;
 	CHECK(pthread_mutex_init(&l->lock, NULL) == 0);
 	condition_init(&l->more);
+	l->wake = heap_new(wake_t);
+	l->wake->lane = l;
 	if (loop->world->has_threads) {
 		threads_start(l);
 	}
 	return l;
 }
 
+static void wake_run(void *arg)
+{
+	wake_t *w = arg;
+
+	if (w->lane) {
+		pthread_cond_signal(&w->lane->more);
+	} else {
+		heap_free(w);
+	}
+}
+
+static void threads_wake(lane_t *l)
+{
+	if (!l->spec.batch_run) {
+		pthread_cond_signal(&l->more);
+	} else if (!l->wake->posted.waiting) {
+		loop_post_last(l->loop, &l->wake->posted, wake_run, l->wake);
+	}
+}
+
 void lane_free(lane_t *l)
 {
 	if (!l) {
 		return;
+	}
+	l->wake->lane = NULL;
+	if (!l->wake->posted.waiting) {
+		heap_free(l->wake);
 	}
 	pthread_mutex_lock(&l->lock);
 	l->stopping = true;
@@ -264,7 +298,7 @@ err_t lane_submit(lane_t *l, lane_job_t *job)
 	pthread_mutex_unlock(&l->lock);
 	ENSURE(room, ERR_LANE_FULL);
 	if (l->loop->world->has_threads) {
-		pthread_cond_signal(&l->more); /* after unlocking: the woken thread finds the lock free */
+		threads_wake(l); /* after unlocking: the woken thread finds the lock free */
 	} else {
 		l->loop->world->lane_wake(l);
 	}

@@ -1,6 +1,6 @@
 /* lane.h: bounded queues with threads of their own, where blocking C runs (STYLE 4.4).
  * A batch lane has one thread and hands all that is queued to one function: group commit without
- * waiting for company. In a simulation there are no threads: jobs run one by one in virtual time.
+ * waiting for company, but for what the same round of the loop brings. In a simulation there are no threads: jobs run one by one in virtual time.
  * Owns: its threads; the job belongs to the caller, who keeps it until `done` ran.
  * Threads: all calls on the loop, except lane_thread. Limits: queue_max, LANE_BATCH_MAX.
  * Forbidden: code on a lane that touches more than what its job names. */

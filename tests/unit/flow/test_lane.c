@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 #include "engine/flow/flow.h"
 
@@ -181,6 +182,25 @@ static void batch_run(void *arg, lane_job_t *const jobs[], size_t n)
 	}
 }
 
+typedef struct {
+	lane_t *lane;
+	work_t *w;
+	size_t n;
+	sem_t running, gate;
+} later_t;
+
+/* In a later round, while the first one runs. */
+static void later_submit(void *arg)
+{
+	later_t *l = arg;
+
+	sem_wait(&l->running);
+	for (size_t i = 1; i < l->n; i++) {
+		submit(l->lane, &l->w[i]);
+	}
+	sem_post(&l->gate);
+}
+
 static void a_batch_is_what_is_there(void **state)
 {
 	batches_t b = { 0 };
@@ -188,24 +208,21 @@ static void a_batch_is_what_is_there(void **state)
 	AUTO(lane_free) lane_t *lane = lane_new(loop, &(lane_spec_t){ "store-write", 1, 16, batch_run, &b, 4 });
 	unsigned all = 0, order = 0;
 	work_t w[7];
-	sem_t running, gate;
+	later_t later = { .lane = lane, .w = w, .n = ARRAY_LEN(w) };
+	loop_timer_t timer = { 0 };
 
 	(void)state;
-	sem_init(&running, 0, 0);
-	sem_init(&gate, 0, 0);
+	sem_init(&later.running, 0, 0);
+	sem_init(&later.gate, 0, 0);
 	for (size_t i = 0; i < ARRAY_LEN(w); i++) {
 		w[i] = work(loop, &all, ARRAY_LEN(w));
 		w[i].order = &order;
 		w[i].result = i == 3 ? ERR_EXISTS : OK;
 	}
-	w[0].running = &running;
-	w[0].gate = &gate;
+	w[0].running = &later.running;
+	w[0].gate = &later.gate;
 	submit(lane, &w[0]); /* alone: no waiting for company */
-	sem_wait(&running);
-	for (size_t i = 1; i < ARRAY_LEN(w); i++) {
-		submit(lane, &w[i]);
-	}
-	sem_post(&gate);
+	loop_timer_start(loop, &timer, 1, later_submit, &later);
 	loop_run(loop);
 	assert_int_equal(b.n, 3);
 	assert_int_equal(b.sizes[0], 1);
@@ -215,6 +232,36 @@ static void a_batch_is_what_is_there(void **state)
 		assert_int_equal(w[i].at, i + 1); /* in order */
 		assert_int_equal(w[i].err, i == 3 ? ERR_EXISTS : OK); /* each its own result */
 	}
+}
+
+/* One round of the loop is one batch: a thread that sleeps is not woken before the round is over. One that is
+ * awake takes what there is, so that only many tries show it. */
+static void a_round_is_one_batch(void **state)
+{
+	batches_t b = { 0 };
+	AUTO(loop_free) loop_t *loop = loop_new();
+	lane_t *lane = lane_new(loop, &(lane_spec_t){ "store-write", 1, 16, batch_run, &b, 4 });
+	unsigned whole = 0, all;
+	work_t w[3];
+
+	(void)state;
+	for (int i = 0; i < 20 && !whole; i++) {
+		all = 0;
+		b.n = 0;
+		for (size_t k = 0; k < ARRAY_LEN(w); k++) {
+			usleep(1000); /* enough for a thread that was woken */
+			w[k] = work(loop, &all, ARRAY_LEN(w));
+			submit(lane, &w[k]);
+		}
+		loop_run(loop);
+		whole += b.n == 1 && b.sizes[0] == ARRAY_LEN(w);
+	}
+	assert_int_equal(whole, 1);
+	b.n = 0;
+	w[0] = work(loop, &all, 99);
+	submit(lane, &w[0]);
+	lane_free(lane); /* before the round is over: what was accepted is done all the same */
+	assert_int_equal(b.n, 1);
 }
 
 /* What nobody waits for is done together with what somebody waits for, or after a moment alone. */
@@ -367,7 +414,7 @@ int main(void)
 		cmocka_unit_test(a_full_lane_says_so_at_once),
 		cmocka_unit_test(only_what_has_not_begun_can_be_withdrawn),
 		cmocka_unit_test(freeing_runs_what_is_queued),
-		cmocka_unit_test(a_batch_is_what_is_there),
+		cmocka_unit_test(a_batch_is_what_is_there), cmocka_unit_test(a_round_is_one_batch),
 		cmocka_unit_test(patient_jobs_find_company),
 		cmocka_unit_test(many_flows_at_once),
 		cmocka_unit_test(cancel_races_with_completion),
