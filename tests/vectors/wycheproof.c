@@ -9,6 +9,8 @@
  *   hash, or PSS parameters, that no JOSE algorithm names). Then it must be refused under every algorithm
  *   that fits the key. Files of a foreign profile hold a case or two that are invalid there because they
  *   were made for a profile that is ours ("s_len changed to 32"): accepted by us, counted as crossed.
+ * - ECDSA in DER and RSA PKCS#1 are judged a second time as certificates are signed (crypto_verify_x509): there
+ *   DER is the form, so what is valid must verify and all else must not.
  * - The number of cases run must equal the file's own numberOfTests. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,7 +29,7 @@ typedef struct {
 } file_t;
 
 typedef struct {
-	uint64_t total, accepted, refused, by_der, by_size, by_profile, crossed, jwks;
+	uint64_t total, accepted, refused, by_der, by_size, by_profile, crossed, jwks, as_x509;
 } tally_t;
 enum { CROSSED_MAX = 2 }; /* in one file */
 
@@ -37,6 +39,7 @@ typedef struct {
 	bool have_pub; /* false: our policy refused the key itself */
 	crypto_alg_t alg; /* NONE: no JOSE algorithm has this profile */
 	bool der;
+	int x509_bits; /* the hash, where requests and certificates are signed like that; else 0 */
 } group_t;
 
 static str_t must_str(const json_t *obj, str_t key)
@@ -155,6 +158,10 @@ static group_t group_read(arena_t *a, const json_t *g, tally_t *t)
 	str_t type = must_str(g, STR("type"));
 	group_t group = { .der = str_eq(type, STR("EcdsaVerify")) };
 
+	if (group.der || str_eq(type, STR("RsassaPkcs1Verify"))) {
+		group.x509_bits = hash_bits(must_str(g, STR("sha")));
+	}
+
 	err_t e = crypto_pub_from_spki(must_hex(a, g, STR("publicKeyDer")), &group.pub);
 	group.have_pub = e == OK;
 	if (!group.have_pub) { /* the one policy that refuses keys of these files */
@@ -196,6 +203,21 @@ static void count_refused(const group_t *g, bool valid, tally_t *t)
 	} else if (g->alg == CRYPTO_ALG_NONE) {
 		t->by_profile++;
 	}
+}
+
+static void case_run_x509(arena_t *a, const json_t *c, const group_t *g, const char *file, tally_t *t)
+{
+	bool valid = str_eq(must_str(c, STR("result")), STR("valid"));
+
+	if (!g->have_pub || !g->x509_bits) {
+		return;
+	}
+	err_t e = crypto_verify_x509(&g->pub, g->x509_bits, must_hex(a, c, STR("msg")), must_hex(a, c, STR("sig")));
+	if ((e == OK) != valid) {
+		fail_msg("%s tcId %u as a certificate's signature: %s", file, (unsigned int)must_u64(c, STR("tcId")),
+			err_info(e)->name);
+	}
+	t->as_x509++;
 }
 
 static void case_run(arena_t *a, const json_t *c, const group_t *g, const char *file, tally_t *t)
@@ -259,15 +281,16 @@ static void file_run(void **state)
 				mac_run(a, g, c, file->name, &t);
 			} else {
 				case_run(a, c, &group, file->name, &t);
+				case_run_x509(a, c, &group, file->name, &t);
 			}
 		}
 	}
 	printf("# %s: %llu run, %llu accepted, %llu refused; by policy: %llu DER, %llu size, %llu profile; "
-	       "%llu crossed; %llu JWK equal\n",
+	       "%llu crossed; %llu JWK equal; %llu as certificates\n",
 		file->name, (unsigned long long)t.total, (unsigned long long)t.accepted,
 		(unsigned long long)t.refused, (unsigned long long)t.by_der,
 		(unsigned long long)t.by_size, (unsigned long long)t.by_profile,
-		(unsigned long long)t.crossed, (unsigned long long)t.jwks);
+		(unsigned long long)t.crossed, (unsigned long long)t.jwks, (unsigned long long)t.as_x509);
 	assert_int_equal(t.total, must_u64(root, STR("numberOfTests")));
 	assert_int_equal(t.total,
 		t.accepted + t.refused + t.by_der + t.by_size + t.by_profile + t.crossed);

@@ -13,6 +13,7 @@
 typedef struct {
 	EVP_MD *sha256, *sha384, *sha512;
 	EC_GROUP *p256, *p384, *p521;
+	EVP_PKEY *any256, *any384, *any521; /* a public key of each curve, to be copied and never used */
 } crypto_lib_t;
 const crypto_lib_t *crypto_lib(void);
 
@@ -33,6 +34,9 @@ const EVP_MD *crypto_md(int hash_bits);
 
 const EC_GROUP *crypto_group(crypto_kind_t kind);
 const char *crypto_group_name(crypto_kind_t kind);
+EVP_PKEY *crypto_curve_any(crypto_kind_t kind);
+/* Builds the public key whose point is the generator: what crypto_curve_any() then gives. */
+MUST err_t crypto_curve_key(crypto_kind_t curve, const EC_GROUP *group, EVP_PKEY **out);
 /* Builds an OpenSSL public key; ERR_KEY. */
 MUST err_t crypto_evp_from_pub(const crypto_pub_t *pub, EVP_PKEY **out);
 /* Reads modulus and exponent out of an OpenSSL key; ERR_KEY. */

@@ -28,6 +28,9 @@ MUST err_t crypto_init(void)
 		.p521 = EC_GROUP_new_by_curve_name(NID_secp521r1),
 	};
 	ENSURE(l.sha256 && l.sha384 && l.sha512 && l.p256 && l.p384 && l.p521, ERR_CRYPTO);
+	TRY(crypto_curve_key(CRYPTO_KEY_P256, l.p256, &l.any256));
+	TRY(crypto_curve_key(CRYPTO_KEY_P384, l.p384, &l.any384));
+	TRY(crypto_curve_key(CRYPTO_KEY_P521, l.p521, &l.any521));
 	lib = l;
 	return OK;
 }

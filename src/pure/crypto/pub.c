@@ -52,6 +52,15 @@ const EC_GROUP *crypto_group(crypto_kind_t kind)
 	return kind == CRYPTO_KEY_P384 ? crypto_lib()->p384 : crypto_lib()->p521;
 }
 
+EVP_PKEY *crypto_curve_any(crypto_kind_t kind)
+{
+	CHECK(crypto_coord_bytes(kind) != 0);
+	if (kind == CRYPTO_KEY_P256) {
+		return crypto_lib()->any256;
+	}
+	return kind == CRYPTO_KEY_P384 ? crypto_lib()->any384 : crypto_lib()->any521;
+}
+
 const char *crypto_group_name(crypto_kind_t kind)
 {
 	if (kind == CRYPTO_KEY_P256) {
@@ -171,17 +180,40 @@ static err_t evp_fromdata(const char *type, OSSL_PARAM_BLD *bld, EVP_PKEY **out)
 	return OK;
 }
 
-static err_t evp_from_ec(const crypto_pub_t *pub, EVP_PKEY **out)
+static err_t evp_from_point(crypto_kind_t curve, str_t point, EVP_PKEY **out)
 {
 	AUTO(OSSL_PARAM_BLD_free) OSSL_PARAM_BLD *bld = OSSL_PARAM_BLD_new();
-	point_t p = pub_point(pub);
 
 	ENSURE(bld, ERR_CRYPTO);
-	ENSURE(OSSL_PARAM_BLD_push_utf8_string(bld, OSSL_PKEY_PARAM_GROUP_NAME,
-		       crypto_group_name(pub->kind), 0) == 1, ERR_CRYPTO);
-	ENSURE(OSSL_PARAM_BLD_push_octet_string(bld, OSSL_PKEY_PARAM_PUB_KEY, p.bytes, p.n) == 1,
+	ENSURE(OSSL_PARAM_BLD_push_utf8_string(bld, OSSL_PKEY_PARAM_GROUP_NAME, crypto_group_name(curve), 0) == 1,
 		ERR_CRYPTO);
+	ENSURE(OSSL_PARAM_BLD_push_octet_string(bld, OSSL_PKEY_PARAM_PUB_KEY, point.p, point.n) == 1, ERR_CRYPTO);
 	return evp_fromdata("EC", bld, out);
+}
+
+MUST err_t crypto_curve_key(crypto_kind_t curve, const EC_GROUP *group, EVP_PKEY **out)
+{
+	uint8_t oct[1 + 2 * CRYPTO_COORD_BYTES_MAX];
+	size_t n = EC_POINT_point2oct(group, EC_GROUP_get0_generator(group), POINT_CONVERSION_UNCOMPRESSED, oct,
+		sizeof oct, NULL);
+
+	ENSURE(n == 1 + 2 * crypto_coord_bytes(curve), ERR_CRYPTO);
+	return evp_from_point(curve, str_bytes(oct, n), out);
+}
+
+/* A copy of a key of the curve with another point: a third of what building one from its parts costs. */
+static err_t evp_from_ec(const crypto_pub_t *pub, EVP_PKEY **out)
+{
+	AUTO(EVP_PKEY_free) EVP_PKEY *pkey = EVP_PKEY_dup(crypto_curve_any(pub->kind));
+	point_t p = pub_point(pub);
+
+	ENSURE(pkey, ERR_CRYPTO);
+	if (EVP_PKEY_set1_encoded_public_key(pkey, p.bytes, p.n) != 1) { /* checks that it is on the curve */
+		ERR_clear_error();
+		return ERR_KEY;
+	}
+	*out = TAKE(pkey);
+	return OK;
 }
 
 static err_t evp_from_rsa(const crypto_pub_t *pub, EVP_PKEY **out)

@@ -32,8 +32,7 @@ MUST err_t crypto_rsa_sign(EVP_PKEY *pkey, crypto_alg_t alg, str_t msg, uint8_t 
 	return e;
 }
 
-/* One signature that verifies: halves that do not belong together, or a damaged CRT part (whose signatures
- * would give the key away), end here. */
+/* One signature that verifies: halves that do not belong together end here. */
 static err_t rsa_try(const crypto_key_t *k)
 {
 	uint8_t sig[CRYPTO_SIG_BYTES_MAX];

@@ -434,6 +434,119 @@ static void pkcs8_round_trip(void **state)
 	}
 }
 
+/* What a workload is handed: the same bytes as OpenSSL writes. */
+static void p256_pkcs8_as_openssl_writes_it(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 50; i++) {
+		crypto_key_t *k = NULL;
+		uint8_t der[CRYPTO_P256_PKCS8_BYTES];
+		unsigned char *again = NULL;
+
+		assert_int_equal(crypto_key_generate(CRYPTO_KEY_P256, &k), OK);
+		crypto_key_p256_pkcs8(k, der);
+		const unsigned char *p = der;
+		PKCS8_PRIV_KEY_INFO *info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &p, sizeof der);
+		assert_non_null(info);
+		assert_ptr_equal(p, der + sizeof der);
+		EVP_PKEY *pkey = EVP_PKCS82PKEY(info);
+		assert_non_null(pkey);
+		PKCS8_PRIV_KEY_INFO *theirs = EVP_PKEY2PKCS8(pkey);
+		int n = i2d_PKCS8_PRIV_KEY_INFO(theirs, &again);
+		assert_int_equal(n, sizeof der);
+		assert_memory_equal(again, der, sizeof der);
+		OPENSSL_free(again);
+		PKCS8_PRIV_KEY_INFO_free(info);
+		PKCS8_PRIV_KEY_INFO_free(theirs);
+		EVP_PKEY_free(pkey);
+		crypto_key_free(k);
+	}
+}
+
+static void rsa_keys_are_made_kept_and_signed_with(void **state)
+{
+	static const crypto_alg_t algs[] = { CRYPTO_RS256, CRYPTO_RS384, CRYPTO_RS512, CRYPTO_PS256, CRYPTO_PS384,
+		CRYPTO_PS512 };
+	crypto_key_t *k = NULL, *again = NULL;
+	uint8_t sig[CRYPTO_SIG_BYTES_MAX];
+	secret_t der = { 0 };
+	size_t n = 0;
+
+	(void)state;
+	assert_int_equal(crypto_key_generate_rsa(1024, &k), ERR_KEY);
+	assert_int_equal(crypto_key_generate_rsa(2049, &k), ERR_KEY);
+	assert_int_equal(crypto_key_generate_rsa(8192, &k), ERR_KEY);
+	assert_int_equal(crypto_key_generate_rsa(2048, &k), OK);
+	assert_int_equal(crypto_key_pub(k)->kind, CRYPTO_KEY_RSA);
+	assert_int_equal(crypto_key_pub(k)->rsa_e, 65537);
+	assert_int_equal(crypto_key_to_pkcs8(k, &der), OK);
+	assert_true(str_eq(secret_peek(&der), crypto_key_peek_secret(k)));
+	assert_int_equal(crypto_key_from_pkcs8(secret_peek(&der), &again), OK);
+	assert_true(crypto_pub_eq(crypto_key_pub(k), crypto_key_pub(again)));
+	for (size_t i = 0; i < ARRAY_LEN(algs); i++) {
+		assert_int_equal(crypto_key_sign_as(again, algs[i], STR("m"), sig, &n), OK);
+		assert_int_equal(n, 256);
+		assert_int_equal(crypto_verify(crypto_key_pub(k), algs[i], STR("m"), str_bytes(sig, n)), OK);
+		assert_int_equal(crypto_verify(crypto_key_pub(k), algs[i], STR("n"), str_bytes(sig, n)), ERR_SIGNATURE);
+		assert_int_equal(crypto_verify(crypto_key_pub(k), algs[(i + 1) % 6], STR("m"), str_bytes(sig, n)),
+			ERR_SIGNATURE);
+	}
+	assert_int_equal(crypto_key_sign(k, STR("m"), sig), ERR_ALGORITHM); /* it has no one algorithm */
+	assert_int_equal(crypto_key_sign_as(k, CRYPTO_ES256, STR("m"), sig, &n), ERR_ALGORITHM);
+	assert_int_equal(crypto_key_sign_as(k, CRYPTO_ED25519, STR("m"), sig, &n), ERR_ALGORITHM);
+	secret_done(&der);
+	crypto_key_free(again);
+	crypto_key_free(k);
+}
+
+/* A key whose halves do not fit is refused. What is accepted signs right: OpenSSL mends a damaged CRT part. */
+static void rsa_damaged_keys_sign_nothing_wrong(void **state)
+{
+	crypto_key_t *k = NULL, *again = NULL;
+	secret_t der = { 0 };
+
+	(void)state;
+	assert_int_equal(crypto_key_generate_rsa(2048, &k), OK);
+	assert_int_equal(crypto_key_to_pkcs8(k, &der), OK);
+	for (size_t at = 0; at < der.n; at += 7) {
+		uint8_t sig[CRYPTO_SIG_BYTES_MAX];
+		size_t n = 0;
+
+		der.p[at] ^= 0x04;
+		if (crypto_key_from_pkcs8(secret_peek(&der), &again) == OK) {
+			assert_true(at > 300); /* not the modulus */
+			assert_true(crypto_pub_eq(crypto_key_pub(k), crypto_key_pub(again)));
+			assert_int_equal(crypto_key_sign_as(again, CRYPTO_PS256, STR("m"), sig, &n), OK);
+			assert_int_equal(crypto_verify(crypto_key_pub(k), CRYPTO_PS256, STR("m"), str_bytes(sig, n)), OK);
+			crypto_key_free(again);
+		}
+		der.p[at] ^= 0x04;
+	}
+	assert_int_equal(crypto_key_from_pkcs8(str_sub(secret_peek(&der), 0, der.n - 1), &again), ERR_KEY);
+	assert_int_equal(crypto_key_from_pkcs8(secret_peek(&der), &again), OK);
+	crypto_key_free(again);
+	secret_done(&der);
+	crypto_key_free(k);
+}
+
+static void p256_signs_as_asked_too(void **state)
+{
+	crypto_key_t *k = NULL;
+	uint8_t sig[CRYPTO_SIG_BYTES_MAX];
+	size_t n = 0;
+
+	(void)state;
+	assert_int_equal(crypto_key_generate(CRYPTO_KEY_P256, &k), OK);
+	assert_int_equal(crypto_key_sign_as(k, CRYPTO_ES256, STR("m"), sig, &n), OK);
+	assert_int_equal(n, 64);
+	assert_int_equal(crypto_verify(crypto_key_pub(k), CRYPTO_ES256, STR("m"), str_bytes(sig, n)), OK);
+	assert_int_equal(crypto_key_sign_as(k, CRYPTO_ES384, STR("m"), sig, &n), ERR_ALGORITHM);
+	assert_int_equal(crypto_key_sign_as(k, CRYPTO_RS256, STR("m"), sig, &n), ERR_ALGORITHM);
+	/* a certificate's form is not a token's */
+	assert_int_equal(crypto_verify_x509(crypto_key_pub(k), 256, STR("m"), str_bytes(sig, n)), ERR_SIGNATURE);
+	crypto_key_free(k);
+}
+
 /* OpenSSL writes it, we read it: another hand's PKCS#8. */
 static void pkcs8_of_another_hand(void **state)
 {
@@ -617,6 +730,10 @@ int main(void)
 		cmocka_unit_test(spki_has_one_spelling),
 		cmocka_unit_test(spki_compressed_point_refused),
 		cmocka_unit_test(pkcs8_round_trip),
+		cmocka_unit_test(p256_pkcs8_as_openssl_writes_it),
+		cmocka_unit_test(rsa_keys_are_made_kept_and_signed_with),
+		cmocka_unit_test(rsa_damaged_keys_sign_nothing_wrong),
+		cmocka_unit_test(p256_signs_as_asked_too),
 		cmocka_unit_test(pkcs8_of_another_hand),
 		cmocka_unit_test(seal_opens_only_unchanged),
 		cmocka_unit_test(empty_plaintext_seals),
