@@ -9,6 +9,7 @@
 
 #include "pure/codec/codec.h"
 #include "pure/crypto/crypto.h"
+#include "../tests/unit/service/signing.h"
 #include "service/ledger/ledger.h"
 
 enum { BATCH_MAX = 256, IDS_MAX = 1 << 22 };
@@ -42,11 +43,6 @@ static double seconds_of(clockid_t clock)
 
 	(void)clock_gettime(clock, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static err_t key_sign(void *self, str_t message, uint8_t out[MERKLE_SIGNATURE_BYTES])
-{
-	return crypto_key_sign(self, message, out);
 }
 
 /* ---- ours ---- */
@@ -275,23 +271,36 @@ static err_t leaf_run(store_txn_t *t, void *self)
 typedef struct {
 	char dir[512], path[600];
 	store_t *store;
-	crypto_key_t *key;
+	signing_t signing;
+	signer_key_t key;
 	ledger_t *l;
 } bench_t;
+
+static err_t key_run(store_txn_t *t, void *self)
+{
+	const bench_t *x = self;
+	store_key_t row = { .kid = str_of(x->key.kid), .use = STR("ledger"), .alg = STR("EdDSA"), .jwk = STR("{}"),
+		.sealed = STR(""), .state = STR("active"), .created_s = 1 };
+
+	return store_key_insert(t, &row);
+}
 
 static void bench_open(bench_t *x, const char *dir, const char *name)
 {
 	static const uint8_t kek[32] = { 1 };
 	ledger_options_t o = { .source = STR("spiffe://example.test/attorn/authority/1"),
-		.kek = str_bytes(kek, 32), .signer = { .sign = key_sign } };
+		.origin = STR("example.test/attorn"), .kek = str_bytes(kek, 32) };
 	diag_t diag = { 0 };
 
 	(void)snprintf(x->dir, sizeof(x->dir), "%s", dir);
 	(void)snprintf(x->path, sizeof(x->path), "%s/%s", dir, name);
 	must(store_open(str_of(x->path), NULL, &x->store, &diag), "store_open");
-	must(crypto_key_generate(CRYPTO_KEY_ED25519, &x->key), "key");
-	o.signer.self = x->key;
-	must(merkle_vkey_of(STR("example.test/attorn"), crypto_key_pub(x->key)->raw, &o.signer.vkey), "vkey");
+	signing_open(&x->signing);
+	must(signer_client_make(x->signing.client, SIGNER_LEDGER, 1, &x->key), "key");
+	must(store_write(x->store, key_run, x), "key row");
+	o.signer = x->signing.client;
+	o.kid = str_of(x->key.kid);
+	o.pub = &x->key.pub;
 	must(ledger_open(x->store, &o, &x->l, &diag), "ledger_open");
 	must(store_write(x->store, seed_run, NULL), "seed");
 }
@@ -302,7 +311,7 @@ static void bench_close(bench_t *x)
 	char path[640];
 
 	ledger_close(x->l);
-	crypto_key_free(x->key);
+	signing_close(&x->signing);
 	store_close(x->store);
 	for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
 		(void)snprintf(path, sizeof(path), "%s%s", x->path, ends[i]);
@@ -317,15 +326,18 @@ static void sequence_figure(bench_t *x)
 {
 	ledger_sequence_t s = { .ledger = x->l };
 	double start = seconds_of(CLOCK_MONOTONIC);
-	uint64_t heads = 0;
+	uint64_t rounds = 0;
 
 	do {
-		must(store_write(x->store, ledger_sequence, &s), "sequence");
-		heads++;
+		must(ledger_sequence_ask(&s), "ask");
+		must(store_write(x->store, ledger_sequence_index, &s), "index");
+		must(ledger_sequence_sign(&s), "sign");
+		must(store_write(x->store, ledger_sequence_publish, &s), "publish");
+		rounds++;
 	} while (s.more);
 	start = seconds_of(CLOCK_MONOTONIC) - start;
-	printf("sequence\t%.0f records/s, %.2f ms per head of 256\n", (double)s.size / start,
-	       start * 1e3 / (double)heads);
+	printf("sequence\t%.0f records/s, %.2f ms per round of %d\n", (double)s.size / start,
+	       start * 1e3 / (double)rounds, LEDGER_SEQUENCE_PAGES * LEDGER_SEQUENCE_MAX);
 }
 
 static void mode(const char *dir, bool admit, double seconds)

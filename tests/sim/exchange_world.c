@@ -540,7 +540,8 @@ static void services_open(world_t *w, const world_plan_t *plan)
 		plan->denials_per_minute ? plan->denials_per_minute : 60, appended, w };
 	assert_int_equal(admit_new(&admit, &w->admit), OK);
 	broker_deps_t broker = { .loop = loop, .write = w->write, .read = w->read, .store = t->store,
-		.vault = t->vault, .ledger = t->ledger, .feed = w->feed, .admit = w->admit, .issuer = STR(ISSUER),
+		.vault = t->vault, .signer = t->signing.client, .token_kid = str_of(t->keys.token_kid), .ledger = t->ledger,
+		.feed = w->feed, .admit = w->admit, .issuer = STR(ISSUER),
 		.trust_domain = STR(TD), .delegated_ttl_s = 600, .capability_ttl_s = 60, .appended = appended,
 		.owner = w };
 	assert_int_equal(broker_new(&broker, &w->broker), OK);

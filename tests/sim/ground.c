@@ -104,26 +104,17 @@ int ground_close(void **state)
 	return authority_close(&t);
 }
 
-static err_t sign_run(void *self, str_t message, uint8_t out[MERKLE_SIGNATURE_BYTES])
-{
-	return crypto_key_sign(vault_ledger_key(self), message, out);
-}
-
 void ground_reopen(ground_t *g)
 {
 	authority_t *t = g->t;
-	ledger_options_t o = { .source = STR("spiffe://" TD "/attorn/authority/1"), .kek = vault_ledger_kek(t->vault) };
 	diag_t diag = { 0 };
 
 	ledger_close(TAKE(t->ledger));
 	store_close(TAKE(t->store));
+	signing_stop(&t->signing); /* authority and signer share their fate */
+	signing_start(&t->signing);
 	assert_int_equal(store_open(str_of(t->database), NULL, &t->store, &diag), OK);
-	assert_int_equal(merkle_vkey_of(STR(TD "/ledger"), crypto_key_pub(vault_ledger_key(t->vault))->raw, &o.signer.vkey), OK);
-	o.signer.sign = sign_run;
-	o.signer.self = t->vault;
-	if (ledger_open(t->store, &o, &t->ledger, &diag) != OK) {
-		fail_msg("ledger after the crash: %s", diag.text);
-	}
+	authority_keys_open(t);
 	t->feed_deps.store = t->store;
 }
 
@@ -141,12 +132,9 @@ static err_t verify_run(store_txn_t *txn, void *self)
 
 void ground_verify(ground_t *g)
 {
-	ledger_sequence_t q = { .ledger = g->t->ledger };
 	verify_t v = { .g = g };
 
-	do {
-		authority_write(g->t, ledger_sequence, &q);
-	} while (q.more);
+	assert_int_equal(ledger_sequence_all(g->t->ledger, g->t->store, NOW_US), OK);
 	if (store_read(g->t->store, verify_run, &v) != OK) {
 		fail_msg("ledger: %s", v.report.why);
 	}

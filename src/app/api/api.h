@@ -18,6 +18,8 @@ typedef struct {
 	lane_t *write, *read, *cpu;
 	store_t *store;
 	vault_t *vault;
+	signer_client_t *signer; /* NULL: status does not tell */
+	uint32_t signer_ahead; /* keys that were used behind the authority's back before this start */
 	const ledger_t *ledger;
 	feed_t *feed;
 	admit_t *admit; /* counts and budgets of refusals */

@@ -156,7 +156,7 @@ static err_t export_closure(store_txn_t *txn, void *self)
 {
 	line_to_t *to = self;
 
-	return ledger_export(txn, to->x->from, to->x->to, export_line, to);
+	return ledger_export(to->x->c->p->deps.ledger, txn, to->x->from, to->x->to, export_line, to);
 }
 
 static err_t export_run(void *arg)

@@ -63,8 +63,28 @@ static err_t ledger_write(api_call_t *c, store_txn_t *txn)
 	jw_kobject(&c->w, "ledger");
 	jw_kstr(&c->w, "origin", head.origin);
 	jw_ku64(&c->w, "size", head.size);
-	jw_ki64(&c->w, "waiting", entries - indexed);
+	jw_ki64(&c->w, "waiting", entries - (int64_t)head.size);
 	jw_kstr(&c->w, "root", b64_enc(c->a, merkle_hash_str(&head.root)));
+	jw_end(&c->w);
+	return OK;
+}
+
+/* How the process that holds the keys stands; a read lane may wait for it. */
+static err_t signer_write(api_call_t *c)
+{
+	signer_status_t s;
+
+	if (!c->p->deps.signer) {
+		return OK;
+	}
+	TRY(signer_client_status(c->p->deps.signer, &s));
+	jw_kobject(&c->w, "signer");
+	jw_kstr(&c->w, "kek", str_of(signer_kek_name(s.kek)));
+	jw_ku64(&c->w, "keys", s.keys);
+	jw_kbool(&c->w, "seccomp", s.seccomp);
+	jw_kbool(&c->w, "landlock", s.landlock);
+	jw_kbool(&c->w, "memory_locked", s.memory_locked);
+	jw_ku64(&c->w, "ahead", c->p->deps.signer_ahead);
 	jw_end(&c->w);
 	return OK;
 }
@@ -92,6 +112,7 @@ err_t api_status_run(api_call_t *c, store_txn_t *txn)
 	jw_ku64(&c->w, "gateways", c->gateways);
 	rules_write(c);
 	TRY(ledger_write(c, txn));
+	TRY(signer_write(c));
 	TRY(counts_write(c, txn));
 	TRY(disk_write(c));
 	jw_karray(&c->w, "lanes");

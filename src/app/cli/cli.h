@@ -10,6 +10,8 @@
 /* What the verbs that start something get. */
 typedef struct {
 	const char *dir, *passphrase_file, *operator_name;
+	const char *kek_passphrase_file; /* NULL: none */
+	int signer_fd; /* inherited; 0: none */
 	uint16_t port;
 } cli_start_t;
 
@@ -31,7 +33,7 @@ typedef struct {
 } cli_verb_t;
 
 /* Options of the verbs that start something. */
-#define CLI_START "dPwp"
+#define CLI_START "dPwpq"
 
 /* Finds the verb of argv[1] among `own` (main's, ends with a NULL name) and ours, and runs it; help and
  * version too. The exit status of the process. crypto_init() must have been called. */

@@ -24,8 +24,8 @@ struct cli {
 	bool json;
 	const char *as, *user_key, *passphrase_file; /* who signs */
 	const char *key, *agent, *owner, *kind, *grant, *reason, *file, *out, *until;
-	const char *data, *type, *issuer, *vkey, *operator_name;
-	uint64_t uses, depth, from, to, port;
+	const char *data, *type, *issuer, *vkey, *operator_name, *kek_passphrase_file;
+	uint64_t uses, depth, from, to, port, signer_fd;
 	bool has_to;
 	str_t scopes[CLI_LIST_MAX], roles[CLI_LIST_MAX], details[CLI_LIST_MAX];
 	size_t n_scopes, n_roles, n_details;

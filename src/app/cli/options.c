@@ -35,6 +35,8 @@ const cli_option_t cli_options[] = {
 	{ 'E', "to", "N", "index behind the last", 0 },
 	{ 'w', "operator", "NAME", "first start: name of the first user (default: operator)", AT(operator_name) },
 	{ 'p', "port", "N", "first start: authority on port N, gateway on N+1 (default: 7480)", 0 },
+	{ 'q', "kek-passphrase-file", "FILE", "the passphrase that seals the signer's keys, read at each start", AT(kek_passphrase_file) },
+	{ 'S', "signer-fd", "N", "the inherited socket between authority and signer", 0 },
 	{ 0 },
 };
 
@@ -83,6 +85,8 @@ const char *cli_option_set(cli_t *c, const cli_option_t *o, const char *value)
 	case 'E':
 		c->has_to = true;
 		return number(value, 0, JSON_SAFE_INT_MAX, &c->to);
+	case 'S':
+		return number(value, 3, 1023, &c->signer_fd);
 	case 'p':
 		return number(value, 1, UINT16_MAX - 1, &c->port);
 	case 'c':

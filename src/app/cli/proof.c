@@ -178,6 +178,8 @@ static int report_json(cli_t *c, err_t e, const ledger_report_t *report)
 	jw_kbool(&b.w, "ok", e == OK);
 	jw_ku64(&b.w, "records", report->records);
 	jw_ku64(&b.w, "size", report->head_ok ? report->head.size : 0);
+	jw_kbool(&b.w, "lists", report->lists);
+	jw_ku64(&b.w, "signatures", report->signatures);
 	if (report->bad) {
 		jw_ku64(&b.w, "bad_index", report->bad_index);
 		jw_kstr(&b.w, "bad_rid", str_of(report->bad_rid));
@@ -198,6 +200,9 @@ static int report_print(cli_t *c, err_t e, const ledger_report_t *report)
 	if (e == OK) {
 		printf("PASS: %llu records, signed head of size %llu%s\n", (unsigned long long)report->records,
 			(unsigned long long)report->head.size, report->whole ? ", root recomputed from every record" : "");
+		if (report->lists) {
+			printf("the signer's lists: %llu signatures, each with its record\n", (unsigned long long)report->signatures);
+		}
 		return EXIT_DONE;
 	}
 	str_t why = cli_safe(c->a, str_of(report->why)), rid = cli_safe(c->a, str_of(report->bad_rid));

@@ -19,7 +19,7 @@ enum {
 	READERS = READ_THREADS + 2, /* and lane cpu (rebuilds) and the loop (a gateway connects): none waits */
 	READ_QUEUE_MAX = 8192,
 	CPU_QUEUE_MAX = 64,
-	SEQUENCE_MS = 100, /* an index and a signed head within this time of the commit (ledger.md 9.3) */
+	SLOW_QUEUE_MAX = 64, /* what waits for the signer and may */
 	STOP_GRACE_MS = 3000,
 };
 
@@ -27,9 +27,11 @@ typedef struct {
 	const config_paths_t *paths;
 	const config_t *config;
 	loop_t *loop;
-	lane_t *write, *read, *cpu;
+	lane_t *write, *read, *cpu, *slow;
 	store_t *store;
+	signer_client_t *signer;
 	vault_t *vault;
+	vault_signing_t signing;
 	ledger_t *ledger;
 	feed_t *feed;
 	admit_t *admit;
@@ -38,67 +40,35 @@ typedef struct {
 	net_server_t *door, *admin, *internal;
 	mtls_t *node_tls; /* NULL: no node door */
 	net_server_t *node_door;
-	/* sequencer */
-	loop_timer_t sequence_timer;
-	lane_job_t sequence_job;
-	store_closure_t sequence_closure;
-	ledger_sequence_t sequence;
-	bool sequence_wanted, sequencing;
-	err_t sequence_result;
+	ledger_sequencer_t *sequencer;
 	loop_timer_t stop_timer;
 	int failed; /* exit status when the loop ends */
 } authority_t;
 
-/* --- the sequencer ------------------------------------------------------------------------------------ */
+/* --- signer and sequencer ------------------------------------------------------------------------------ */
 
-static void sequence_begin(authority_t *p);
-
-static void sequence_done(lane_job_t *job, err_t e)
+/* Both have one fate: without keys nothing can be issued, and a new signer needs a new socket. */
+static void signer_lost(void *owner)
 {
-	authority_t *p = (authority_t *)((char *)job - offsetof(authority_t, sequence_job));
+	authority_t *p = owner;
 
-	POINT("authority.sequence.after_commit");
-	p->sequencing = false;
-	if (e == ERR_LEDGER_DAMAGED || e == ERR_CONFLICT) {
-		log_kv(LVL_ERROR, "ledger.sequence", kv_err("result", e));
-		p->failed = EXIT_CANNOT_START; /* a rotten row or a second authority: sign nothing more */
-		loop_stop(p->loop);
-		return;
-	}
-	if (e != OK && e != p->sequence_result) {
-		log_kv(LVL_WARN, "ledger.sequence", kv_err("result", e)); /* once, not ten times a second */
-	}
-	p->sequence_result = e;
-	p->sequence_wanted = p->sequence_wanted || e != OK; /* what waits for its index is tried again */
-	if (e == OK && p->sequence.more) {
-		sequence_begin(p);
-	}
+	log_kv(LVL_ERROR, "signer.lost", kv_c("fix", "attorn up starts both again"));
+	p->failed = p->failed ? p->failed : 1;
+	loop_stop(p->loop);
 }
 
-static void sequence_begin(authority_t *p)
+static void sequence_failed(void *owner, err_t e)
 {
-	p->sequence_wanted = false;
-	p->sequence = (ledger_sequence_t){ .ledger = p->ledger };
-	p->sequence_closure = (store_closure_t){ .run = ledger_sequence, .self = &p->sequence, .essential = true };
-	p->sequence_job = (lane_job_t){ .arg = &p->sequence_closure, .done = sequence_done,
-		.patient = true };
-	p->sequencing = lane_submit(p->write, &p->sequence_job) == OK;
-	p->sequence_wanted = !p->sequencing;
-}
+	authority_t *p = owner;
 
-static void sequence_tick(void *arg)
-{
-	authority_t *p = arg;
-
-	if (p->sequence_wanted && !p->sequencing) {
-		sequence_begin(p);
-	}
-	loop_timer_start(p->loop, &p->sequence_timer, SEQUENCE_MS, sequence_tick, p);
+	log_kv(LVL_ERROR, "ledger.sequence", kv_err("result", e));
+	p->failed = EXIT_CANNOT_START;
+	loop_stop(p->loop);
 }
 
 static void records_appended(void *owner)
 {
-	((authority_t *)owner)->sequence_wanted = true;
+	ledger_sequencer_wake(((authority_t *)owner)->sequencer);
 }
 
 /* --- doors ---------------------------------------------------------------------------------------------- */
@@ -126,7 +96,7 @@ static void door_handle(net_exchange_t *x, void *owner)
 	if (str_eq(path, STR("/health"))) {
 		health_reply(x);
 	} else if (str_eq(path, STR("/metrics"))) {
-		metrics_reply(x, &(metrics_t){ p->loop, { p->write, p->read, p->cpu }, 3, p->door,
+		metrics_reply(x, &(metrics_t){ p->loop, { p->write, p->read, p->cpu, p->slow }, 4, p->door,
 			admit_tally(p->admit), "authority",
 			{ { "store_full", "1: the disk is full and nothing new is admitted", store_is_full(p->store) } }, 1 });
 	} else if (str_starts(path, STR("/api/v1/"))) {
@@ -210,29 +180,21 @@ static err_t doors_open(authority_t *p, diag_t *diag)
 
 /* --- making it ------------------------------------------------------------------------------------------- */
 
-static err_t ledger_sign(void *self, str_t message, uint8_t out[MERKLE_SIGNATURE_BYTES])
-{
-	return crypto_key_sign(vault_ledger_key(self), message, out);
-}
-
 static err_t keys_closure(store_txn_t *txn, void *self)
 {
 	return vault_keys_open(self, txn);
 }
 
-err_t ledger_make(const config_t *config, vault_t *vault, store_t *store, ledger_t **out, diag_t *diag)
+err_t ledger_make(const ledger_make_t *m, ledger_t **out, diag_t *diag)
 {
 	char name[300], source[400];
-	ledger_options_t o = { .kek = vault_ledger_kek(vault) };
-	const crypto_pub_t *pub = crypto_key_pub(vault_ledger_key(vault));
 
-	snprintf(name, sizeof(name), "%s/ledger", config->trust_domain);
-	snprintf(source, sizeof(source), "spiffe://%s/attorn/authority/1", config->trust_domain);
-	o.source = str_of(heap_cstr(str_of(source))); /* both live as long as the process */
-	TRY(merkle_vkey_of(str_of(heap_cstr(str_of(name))), pub->raw, &o.signer.vkey));
-	o.signer.sign = ledger_sign;
-	o.signer.self = vault;
-	return ledger_open(store, &o, out, diag);
+	snprintf(name, sizeof(name), "%s/ledger", m->config->trust_domain);
+	snprintf(source, sizeof(source), "spiffe://%s/attorn/authority/1", m->config->trust_domain);
+	ledger_options_t o = { .source = str_of(source), .origin = str_of(name), .signer = m->signer,
+		.kid = str_of(m->signing->ledger_kid), .pub = &m->signing->ledger_pub, .kek = vault_ledger_kek(m->vault),
+		.now_us = m->now_us };
+	return ledger_open(m->store, &o, out, diag);
 }
 
 static void lanes_open(authority_t *p)
@@ -243,6 +205,20 @@ static void lanes_open(authority_t *p)
 	p->read = lane_new(p->loop, &(lane_spec_t){ .name = "store-read", .threads = READ_THREADS,
 		.queue_max = READ_QUEUE_MAX });
 	p->cpu = lane_new(p->loop, &(lane_spec_t){ .name = "cpu", .threads = 1, .queue_max = CPU_QUEUE_MAX });
+	p->slow = lane_new(p->loop, &(lane_spec_t){ .name = "slow", .threads = 1, .queue_max = SLOW_QUEUE_MAX });
+}
+
+static err_t signing_open(authority_t *p, diag_t *diag)
+{
+	vault_signing_open_t o = { .signer = p->signer };
+	err_t e = store_write(p->store, vault_signing_open, &o);
+
+	if (e == ERR_KEY) {
+		diag_set(diag, 0, 0, "the signer in %s has not the keys of %s: are both of one backup?", p->paths->signer_dir,
+			p->paths->database);
+	}
+	p->signing = o.out;
+	return e;
 }
 
 static err_t state_open(authority_t *p, diag_t *diag)
@@ -261,7 +237,9 @@ static err_t state_open(authority_t *p, diag_t *diag)
 			p->paths->database);
 	}
 	TRY(e);
-	return ledger_make(p->config, p->vault, p->store, &p->ledger, diag);
+	TRY(signing_open(p, diag));
+	ledger_make_t make = { p->config, p->vault, p->store, p->signer, &p->signing, (int64_t)loop_unix_us(p->loop) };
+	return ledger_make(&make, &p->ledger, diag);
 }
 
 static err_t services_make(authority_t *p, diag_t *diag)
@@ -276,13 +254,14 @@ static err_t services_make(authority_t *p, diag_t *diag)
 		p->config->denials_per_minute, records_appended, p };
 	TRY(admit_new(&admit, &p->admit));
 	broker_deps_t broker = { .loop = p->loop, .write = p->write, .read = p->read, .store = p->store,
-		.vault = p->vault, .ledger = p->ledger, .feed = p->feed, .admit = p->admit, .issuer = issuer,
-		.trust_domain = td, .delegated_ttl_s = p->config->delegated_ttl_s,
+		.vault = p->vault, .signer = p->signer, .token_kid = str_of(p->signing.token_kid), .ledger = p->ledger,
+		.feed = p->feed, .admit = p->admit, .issuer = issuer, .trust_domain = td, .delegated_ttl_s = p->config->delegated_ttl_s,
 		.capability_ttl_s = p->config->capability_ttl_s, .shared_uid = shared_uid,
 		.appended = records_appended, .owner = p };
 	TRY(broker_new(&broker, &p->broker));
 	api_deps_t api = { .loop = p->loop, .write = p->write, .read = p->read, .cpu = p->cpu, .store = p->store,
-		.vault = p->vault, .ledger = p->ledger, .feed = p->feed, .admit = p->admit, .issuer = issuer,
+		.vault = p->vault, .signer = p->signer, .signer_ahead = p->signing.ahead, .ledger = p->ledger, .feed = p->feed,
+		.admit = p->admit, .issuer = issuer,
 		.trust_domain = td, .gateway_url = str_of(p->config->gateway_url),
 		.data_dir = str_of(p->paths->data), .shared_uid = shared_uid,
 		.appended = records_appended, .owner = p };
@@ -312,7 +291,7 @@ static void stop_begin(void *arg)
 	loop_timer_start(p->loop, &p->stop_timer, STOP_GRACE_MS / 10, stop_now, p);
 }
 
-int authority_run(const config_paths_t *paths, const config_t *config)
+int authority_run(const config_paths_t *paths, const config_t *config, int signer_fd)
 {
 	authority_t *p = heap_new(authority_t);
 	diag_t diag = { 0 };
@@ -320,9 +299,13 @@ int authority_run(const config_paths_t *paths, const config_t *config)
 	p->paths = paths;
 	p->config = config;
 	p->loop = loop_new();
+	p->signer = signer_client_new(signer_fd);
 	err_t e = state_open(p, &diag);
 	if (e == OK) {
 		lanes_open(p);
+		e = signer_client_attach(p->signer, p->loop, signer_lost, p);
+	}
+	if (e == OK) {
 		e = services_make(p, &diag);
 	}
 	if (e == OK) {
@@ -330,13 +313,14 @@ int authority_run(const config_paths_t *paths, const config_t *config)
 	}
 	if (e != OK) {
 		complain("authority", &diag, e);
-		return e == ERR_DISK_FULL ? 1 : EXIT_CANNOT_START; /* room may come by itself */
+		return e == ERR_UNAVAILABLE || e == ERR_DISK_FULL ? 1 : EXIT_CANNOT_START; /* room may come by itself */
 	}
-	p->sequence_wanted = true;
-	sequence_tick(p);
+	p->sequencer = ledger_sequencer_new(&(ledger_sequencer_deps_t){ p->loop, p->write, p->slow, p->ledger, sequence_failed, p });
 	stop_on_signal(p->loop, stop_begin, p);
 	log_kv(LVL_INFO, "authority.up", kv_c("issuer", config->issuer));
 	loop_run(p->loop);
+	signer_client_detach(p->signer); /* whoever still waits for it is told that it will not come */
+	lane_free(p->slow);
 	lane_free(p->cpu);
 	lane_free(p->read);
 	lane_free(p->write); /* what was accepted is written */

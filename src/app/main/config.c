@@ -452,6 +452,7 @@ err_t config_paths(const char *root, config_paths_t *out, diag_t *diag)
 	p.kek = below(p.data, "kek");
 	p.started = below(p.data, "started"); /* there once the first start is whole */
 	p.reserve = below(p.data, "reserve");
+	p.signer_dir = below(p.data, "signer");
 	p.run_dir = below(p.data, "run");
 	p.admin_socket = below(p.run_dir, "admin.sock");
 	p.internal_socket = below(p.run_dir, "internal.sock");

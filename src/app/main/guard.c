@@ -29,9 +29,14 @@ void process_guard(void)
 	CHECK(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0);
 }
 
-void descriptors_drop(void)
+void descriptors_drop(int keep)
 {
-	(void)syscall(SYS_close_range, 3, ~0U, 0); /* before Linux 5.9: what the caller left open stays open */
+	unsigned from = keep > 2 ? (unsigned)keep + 1 : 3;
+
+	if (from > 4) {
+		(void)syscall(SYS_close_range, 3, from - 2, 0);
+	}
+	(void)syscall(SYS_close_range, from, ~0U, 0); /* before Linux 5.9: what the caller left open stays open */
 }
 
 err_t folder_private(const char *path, diag_t *diag)

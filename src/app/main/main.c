@@ -24,7 +24,7 @@ void complain(const char *file, const diag_t *diag, err_t e)
 	}
 }
 
-/* --- up, init, authority, gateway ------------------------------------------------------------------------ */
+/* --- up, init, authority, signer, gateway ------------------------------------------------------------------------ */
 
 typedef struct {
 	cli_start_t args;
@@ -69,8 +69,8 @@ static int first(started_t *s, bool *out_new)
 	err_t e = policy_init();
 
 	if (e == OK) {
-		e = first_start(&s->paths, s->args.operator_name, s->args.passphrase_file, s->args.port,
-			out_new, &diag);
+		first_start_t o = { s->args.operator_name, s->args.passphrase_file, s->args.kek_passphrase_file, s->args.port };
+		e = first_start(&s->paths, &o, out_new, &diag);
 	}
 	if (e != OK) {
 		complain(diag.line ? s->paths.config : s->paths.root, &diag, e); /* only that file has lines */
@@ -99,7 +99,7 @@ static int run_up(const cli_start_t *args)
 		fprintf(stderr, "attorn: developer mode: agents and authority run as the same user, and nothing stands "
 				"between them; every record says shared-uid\n");
 	}
-	return up_supervise(&s.paths, &s.config);
+	return up_supervise(&s.paths, &s.config, s.args.kek_passphrase_file);
 }
 
 static int run_init(const cli_start_t *args)
@@ -115,33 +115,66 @@ static int run_init(const cli_start_t *args)
 	return rc;
 }
 
-static int run_process(const cli_start_t *args, int (*run)(const config_paths_t *, const config_t *))
+static int process_begin(const cli_start_t *args, started_t *s)
 {
-	started_t s = { 0 };
-
-	descriptors_drop();
 	signals_block();
-	int rc = start_common(args, &s);
-	rc = rc ? rc : config_read(&s);
+	int rc = start_common(args, s);
+	rc = rc ? rc : config_read(s);
 	if (rc == 0 && policy_init() != OK) {
 		fprintf(stderr, "attorn: the policy engine gives wrong answers\n");
 		return EXIT_CANNOT_START;
 	}
-	return rc ? rc : run(&s.paths, &s.config);
+	return rc;
 }
 
+/* Started by hand it has a signer of its own, which ends with it. */
 static int run_authority(const cli_start_t *args)
 {
-	return run_process(args, authority_run);
+	started_t s = { 0 };
+	int fd = args->signer_fd;
+	pid_t signer = 0;
+
+	descriptors_drop(fd);
+	int rc = process_begin(args, &s);
+	if (rc) {
+		return rc;
+	}
+	if (fd == 0 && signer_spawn(&s.paths, args->kek_passphrase_file, &fd, &signer) != OK) {
+		fprintf(stderr, "attorn: the signer does not start\n");
+		return 1;
+	}
+	rc = authority_run(&s.paths, &s.config, fd);
+	close(fd);
+	if (signer) {
+		signer_reap(signer);
+	}
+	return rc;
+}
+
+static int run_signer(const cli_start_t *args)
+{
+	started_t s = { 0 };
+
+	if (args->signer_fd == 0) {
+		fprintf(stderr, "attorn: the signer serves a socket that attorn up makes; start attorn up, or attorn authority\n");
+		return 2;
+	}
+	descriptors_drop(args->signer_fd);
+	int rc = start_common(args, &s);
+	return rc ? rc : signer_run(&s.paths, args->kek_passphrase_file, args->signer_fd);
 }
 
 static int run_gateway(const cli_start_t *args)
 {
-	return run_process(args, gateway_run);
+	started_t s = { 0 };
+
+	descriptors_drop(0);
+	int rc = process_begin(args, &s);
+	return rc ? rc : gateway_run(&s.paths, &s.config);
 }
 
 static const cli_word_t up_words[] = {
-	{ "", "[--dir DIR]", "start authority and gateway; the first start makes the directory, keys and a policy", CLI_START, 0, 0, NULL, run_up },
+	{ "", "[--dir DIR]", "start signer, authority and gateway; the first start makes the directory, keys and a policy", CLI_START, 0, 0, NULL, run_up },
 	{ 0 },
 };
 static const cli_word_t init_words[] = {
@@ -149,7 +182,11 @@ static const cli_word_t init_words[] = {
 	{ 0 },
 };
 static const cli_word_t authority_words[] = {
-	{ "", "[--dir DIR]", "run the authority in the foreground", "d", 0, 0, NULL, run_authority },
+	{ "", "[--dir DIR]", "run the authority in the foreground, with a signer of its own", "dqS", 0, 0, NULL, run_authority },
+	{ 0 },
+};
+static const cli_word_t signer_words[] = {
+	{ "", "[--dir DIR] --signer-fd N", "hold the private keys and sign for the authority at the other end of a socket", "dqS", 0, 0, NULL, run_signer },
 	{ 0 },
 };
 static const cli_word_t gateway_words[] = {
@@ -158,10 +195,11 @@ static const cli_word_t gateway_words[] = {
 };
 
 static const cli_verb_t own_verbs[] = {
-	{ "up", "start authority and gateway here; the first start makes everything", up_words },
+	{ "up", "start signer, authority and gateway here; the first start makes everything", up_words },
 	{ "init", "make the working directory without starting", init_words },
 	{ "authority", "run the authority alone", authority_words },
 	{ "gateway", "run a gateway alone", gateway_words },
+	{ "signer", "hold the keys for an authority; attorn up starts it", signer_words },
 	{ 0 },
 };
 

@@ -9,6 +9,8 @@
 #include "app/cli/cli.h"
 #include "app/main/main_int.h"
 
+enum { ASIDE_MAX = 1000 }; /* first starts that died, one after another */
+
 static err_t folder_make(const char *path, diag_t *diag)
 {
 	if (mkdir(path, 0700) != 0 && errno != EEXIST) {
@@ -23,6 +25,7 @@ static err_t folders_make(const config_paths_t *p, diag_t *diag)
 	TRY(folder_make(p->keys_dir, diag));
 	TRY(folder_make(p->data, diag));
 	TRY(folder_private(p->data, diag));
+	TRY(folder_make(p->signer_dir, diag));
 	return folder_make(p->run_dir, diag);
 }
 
@@ -47,6 +50,7 @@ static err_t keys_open_closure(store_txn_t *txn, void *self)
 
 typedef struct {
 	vault_t *vault;
+	signer_client_t *signer;
 	int64_t now_s;
 } keys_make_t;
 
@@ -54,29 +58,56 @@ static err_t keys_make_closure(store_txn_t *txn, void *self)
 {
 	keys_make_t *k = self;
 
-	return vault_keys_make(k->vault, txn, k->now_s);
+	TRY(vault_keys_make(k->vault, txn, k->now_s));
+	return vault_signing_make(k->signer, txn, k->now_s);
 }
 
-static err_t store_fill(const config_paths_t *p, const config_t *config, const char *name,
-	const crypto_pub_t *key, diag_t *diag)
+typedef struct {
+	const config_t *config;
+	const char *operator_name;
+	crypto_pub_t operator_key;
+	signer_client_t *signer;
+} fill_t;
+
+static err_t store_fill(const config_paths_t *p, const fill_t *f, diag_t *diag)
 {
 	AUTO(vault_free) vault_t *vault = NULL;
 	AUTO(store_close) store_t *store = NULL;
 	AUTO(ledger_close) ledger_t *ledger = NULL;
 	AUTO(loop_free) loop_t *loop = loop_new(); /* for its clock */
-	api_bootstrap_t boot = { .operator_name = str_of(name), .operator_key = *key };
-	keys_make_t keys = { .now_s = (int64_t)loop_unix_s(loop) };
+	api_bootstrap_t boot = { .operator_name = str_of(f->operator_name), .operator_key = f->operator_key };
+	keys_make_t keys = { .signer = f->signer, .now_s = (int64_t)loop_unix_s(loop) };
+	vault_signing_open_t signing = { .signer = f->signer };
 
 	TRY(vault_open(p->kek, true, &vault, diag));
 	TRY(store_open(str_of(p->database), NULL, &store, diag));
 	keys.vault = vault;
 	TRY(store_write(store, keys_make_closure, &keys));
 	TRY(store_read(store, keys_open_closure, vault));
-	TRY(ledger_make(config, vault, store, &ledger, diag));
+	TRY(store_write(store, vault_signing_open, &signing));
+	ledger_make_t make = { f->config, vault, store, f->signer, &signing.out, (int64_t)loop_unix_us(loop) };
+	TRY(ledger_make(&make, &ledger, diag));
 	boot.vault = vault;
 	boot.ledger = ledger;
 	boot.now_us = (int64_t)loop_unix_us(loop);
 	return store_write(store, api_bootstrap, &boot);
+}
+
+/* The signer makes its keys as it will hold them: in its own process, which ends with this. */
+static err_t store_fill_signed(const config_paths_t *p, fill_t *f, const char *kek_passphrase_file, diag_t *diag)
+{
+	int fd;
+	pid_t pid;
+
+	TRY(signer_spawn(p, kek_passphrase_file, &fd, &pid));
+	f->signer = signer_client_new(fd);
+	err_t e = store_fill(p, f, diag);
+	signer_client_free(f->signer);
+	signer_reap(pid);
+	if (e == ERR_UNAVAILABLE) {
+		diag_set(diag, 0, 0, "the signer ended, for the reason it gave above");
+	}
+	return e;
 }
 
 static bool is_started(const config_paths_t *p)
@@ -134,6 +165,22 @@ static err_t store_is_filled(const config_paths_t *p, bool *out, diag_t *diag)
 	return store_read(store, filled_closure, out);
 }
 
+/* Lists of signatures are not ours to delete; without their KEK the keys beside them are gone. */
+static void signer_put_aside(const config_paths_t *p)
+{
+	char path[4200];
+
+	snprintf(path, sizeof(path), "%s/kek", p->signer_dir);
+	unlink(path);
+	for (int i = 1; i < ASIDE_MAX && rmdir(p->signer_dir) != 0 && errno != ENOENT; i++) {
+		snprintf(path, sizeof(path), "%s.old.%d", p->signer_dir, i);
+		if (access(path, F_OK) != 0 && rename(p->signer_dir, path) == 0) {
+			break;
+		}
+	}
+	(void)mkdir(p->signer_dir, 0700);
+}
+
 /* What a first start that died left behind: nothing of it was ever acknowledged. The key file is put
  * aside: it is a person's, and may be older than this start. */
 static void remains_remove(const config_paths_t *p, const char *name)
@@ -149,15 +196,15 @@ static void remains_remove(const config_paths_t *p, const char *name)
 	snprintf(aside, sizeof(aside), "%s.old", path);
 	(void)rename(path, aside);
 	unlink(p->kek);
+	signer_put_aside(p);
 }
 
 /* Under the lock: of two first starts the second finds what the first made. */
-static err_t first_start_locked(const config_paths_t *p, const char *operator_name, const char *passphrase_file,
-	bool *out_new, diag_t *diag)
+static err_t first_start_locked(const config_paths_t *p, const first_start_t *o, bool *out_new, diag_t *diag)
 {
 	AUTO(arena_free) arena_t *a = arena_open();
 	config_t config;
-	crypto_pub_t key;
+	fill_t fill = { .config = &config, .operator_name = o->operator_name };
 	bool filled;
 
 	TRY(config_load(a, p->config, &config, diag));
@@ -165,16 +212,15 @@ static err_t first_start_locked(const config_paths_t *p, const char *operator_na
 	if (filled) {
 		return mark_started(p, diag); /* it died between the store's commit and the mark */
 	}
-	remains_remove(p, operator_name);
-	TRY(operator_key(p, operator_name, passphrase_file, &key, diag));
-	TRY(store_fill(p, &config, operator_name, &key, diag));
+	remains_remove(p, o->operator_name);
+	TRY(operator_key(p, o->operator_name, o->passphrase_file, &fill.operator_key, diag));
+	TRY(store_fill_signed(p, &fill, o->kek_passphrase_file, diag));
 	TRY(mark_started(p, diag));
 	*out_new = true;
 	return OK;
 }
 
-err_t first_start(const config_paths_t *p, const char *operator_name, const char *passphrase_file, uint16_t port,
-	bool *out_new, diag_t *diag)
+err_t first_start(const config_paths_t *p, const first_start_t *o, bool *out_new, diag_t *diag)
 {
 	int lock;
 
@@ -182,10 +228,10 @@ err_t first_start(const config_paths_t *p, const char *operator_name, const char
 	if (is_started(p)) {
 		return OK;
 	}
-	TRY(config_write_default(p->config, port, diag));
+	TRY(config_write_default(p->config, o->port, diag));
 	TRY(folders_make(p, diag));
 	TRY(lock_take(p->lock, &lock, diag));
-	err_t e = is_started(p) ? OK : first_start_locked(p, operator_name, passphrase_file, out_new, diag);
+	err_t e = is_started(p) ? OK : first_start_locked(p, o, out_new, diag);
 	close(lock);
 	return e;
 }

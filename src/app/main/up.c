@@ -1,12 +1,12 @@
-/* up.c: `attorn up`, the supervisor. It starts authority and gateway from this very binary, starts one
+/* up.c: `attorn up`, the supervisor. It starts signer, authority and gateway from this very binary, starts one
  * again that dies, and ends when told: the gateway first, which has yet to tell the authority what became
- * of its calls, then the authority. A child that cannot start until a person changes something ends it
- * too. It holds nothing and decides nothing; killing it ends both children (parent-death signal). */
+ * of its calls, then the authority, then the signer. Signer and authority share a socket and their fate: when
+ * one is gone the other ends too, and both start again with a new one. A child that cannot start until a person changes something ends it
+ * too. It holds nothing and decides nothing; killing it ends all children (parent-death signal). */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -31,13 +31,14 @@ typedef struct {
 } child_t;
 
 typedef struct {
-	const char *root;
-	child_t children[2];
+	const config_paths_t *paths;
+	const char *kek_passphrase_file;
+	child_t children[3];
 	bool stopping, announced;
 	int status; /* of ours */
 } up_t;
 
-enum { AUTHORITY, GATEWAY }; /* places in children */
+enum { SIGNER, AUTHORITY, GATEWAY }; /* places in children */
 
 static int64_t mono_ms(void)
 {
@@ -47,27 +48,12 @@ static int64_t mono_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-_Noreturn static void child_exec(const up_t *u, const child_t *c, pid_t parent)
-{
-	sigset_t none;
-
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	setpgid(0, 0); /* Ctrl-C at a terminal is for the supervisor, which knows the order */
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent) {
-		_exit(1); /* the supervisor died between fork and prctl */
-	}
-	execl("/proc/self/exe", "attorn", c->role, "--dir", u->root, (char *)NULL);
-	_exit(127);
-}
-
-static void child_start(up_t *u, child_t *c)
+static void child_start(up_t *u, child_t *c, int fd)
 {
 	pid_t parent = getpid(), pid = fork();
 
 	if (pid == 0) {
-		child_exec(u, c, parent);
+		role_exec(u->paths, c->role, c == &u->children[SIGNER] ? u->kek_passphrase_file : NULL, fd, parent);
 	}
 	c->started_ms = mono_ms();
 	c->pid = pid > 0 ? pid : 0;
@@ -133,20 +119,52 @@ static void child_end(child_t *c, int64_t now)
 	}
 }
 
+static void pair_start(up_t *u, int64_t now)
+{
+	child_t *signer = &u->children[SIGNER], *authority = &u->children[AUTHORITY];
+	int pair[2];
+
+	if (now < signer->start_at_ms || now < authority->start_at_ms || signer_pair(pair) != OK) {
+		return;
+	}
+	child_start(u, signer, pair[1]);
+	child_start(u, authority, pair[0]);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+/* Together or not at all: the end of one closes the socket of the other, which then ends by itself; one that
+ * does not is told. */
+static void pair_tend(up_t *u, int64_t now)
+{
+	child_t *signer = &u->children[SIGNER], *authority = &u->children[AUTHORITY];
+
+	if (signer->pid == 0 && authority->pid == 0) {
+		pair_start(u, now);
+	} else if (signer->pid == 0) {
+		child_end(authority, now);
+	} else if (authority->pid == 0) {
+		child_end(signer, now);
+	}
+}
+
 static void children_tend(up_t *u)
 {
 	int64_t now = mono_ms();
+	child_t *gateway = &u->children[GATEWAY];
 
-	for (size_t i = 0; i < ARRAY_LEN(u->children) && !u->stopping; i++) {
-		child_t *c = &u->children[i];
-		if (c->pid == 0 && now >= c->start_at_ms) {
-			child_start(u, c);
+	if (!u->stopping) {
+		pair_tend(u, now);
+		if (gateway->pid == 0 && now >= gateway->start_at_ms) {
+			child_start(u, gateway, -1);
 		}
+		return;
 	}
-	if (u->stopping && u->children[GATEWAY].pid) {
-		child_end(&u->children[GATEWAY], now);
-	} else if (u->stopping && u->children[AUTHORITY].pid) {
-		child_end(&u->children[AUTHORITY], now);
+	for (int i = GATEWAY; i >= SIGNER; i--) {
+		if (u->children[i].pid) {
+			child_end(&u->children[i], now);
+			return;
+		}
 	}
 }
 
@@ -172,10 +190,11 @@ static int signals_open(void)
 	return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
-int up_supervise(const config_paths_t *paths, const config_t *config)
+int up_supervise(const config_paths_t *paths, const config_t *config, const char *kek_passphrase_file)
 {
-	up_t u = { .root = paths->root,
-		.children = { [AUTHORITY] = { .role = "authority" }, [GATEWAY] = { .role = "gateway" } } };
+	up_t u = { .paths = paths, .kek_passphrase_file = kek_passphrase_file,
+		.children = { [SIGNER] = { .role = "signer" }, [AUTHORITY] = { .role = "authority" },
+			[GATEWAY] = { .role = "gateway" } } };
 	int fd, port;
 	diag_t diag = { 0 };
 	err_t e = port_take(config->gateway_host, config->gateway_port, &port, &diag);

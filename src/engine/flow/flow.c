@@ -132,7 +132,7 @@ static void flow_log(const flow_full_t *f, uint64_t us)
 	for (size_t i = 0; i < f->n_notes; i++) {
 		pairs[n++] = f->notes[i];
 	}
-	log_line(f->also != OK ? LVL_WARN : LVL_INFO, "flow", pairs, n);
+	log_line(f->also != OK ? LVL_WARN : f->table->quiet ? LVL_DEBUG : LVL_INFO, "flow", pairs, n);
 }
 
 static void flow_unlink(flow_full_t *f)

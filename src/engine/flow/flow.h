@@ -53,6 +53,7 @@ typedef struct {
 	/* Runs exactly once (F6): answers if nothing was answered yet. Cannot wait. Then the engine logs
 	 * the result and releases the arena. */
 	void (*finish)(flow_t *f, err_t result);
+	bool quiet; /* of our own making, many a second: its end is a line of level debug */
 } flow_table_t;
 #define FLOW_TABLE(name_, steps_, finish_)                                                         \
 	{ .name = (name_), .steps = (steps_), .n_steps = ARRAY_LEN(steps_), .finish = (finish_) }

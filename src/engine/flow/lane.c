@@ -366,3 +366,10 @@ op_t *lane_op(arena_t *a, lane_t *lane, err_t (*run)(void *arg), void *arg)
 	o->job = (lane_job_t){ .run = run, .arg = arg, .op = &o->op };
 	return &o->op;
 }
+
+op_t *lane_op_patient(op_t *op)
+{
+	CHECK(op->kind == &lane_op_kind);
+	((lane_op_t *)op)->job.patient = true;
+	return op;
+}

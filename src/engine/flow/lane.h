@@ -53,6 +53,8 @@ bool lane_withdraw(lane_job_t *job);
 /* An operation that runs run(arg) on the lane; completes with its result, ERR_LANE_FULL, or, hurried
  * while still queued, ERR_CANCELLED. run may allocate from the flow's arena: the flow stands still. */
 op_t *lane_op(arena_t *a, lane_t *lane, err_t (*run)(void *arg), void *arg);
+/* Makes an operation of lane_op patient, like a job: nobody waits for it soon. Before it starts. */
+op_t *lane_op_patient(op_t *op);
 
 /* Number of the calling lane thread, 0..threads-1: one connection per thread. 0 elsewhere. */
 unsigned lane_thread(void);

@@ -63,5 +63,9 @@ MUST err_t store_key_list(store_txn_t *t, arena_t *a, str_t use, store_key_t **o
 MUST err_t store_key_state_set(store_txn_t *t, str_t kid, str_t state); /* ERR_NOT_FOUND */
 /* Draws the number of the next signature, first 1; gapless, undone with the transaction. */
 MUST err_t store_key_next_n(store_txn_t *t, str_t kid, int64_t *out_n);
+/* The highest number given to a signature of this key, be it a row here or of svid_key; ERR_NOT_FOUND. */
+MUST err_t store_key_last_n(store_txn_t *t, str_t kid, int64_t *out_n);
+/* Passes over numbers that were used without us: none up to `n` will be given. */
+MUST err_t store_key_pass_n(store_txn_t *t, str_t kid, int64_t n);
 
 #endif

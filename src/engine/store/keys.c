@@ -85,3 +85,29 @@ err_t store_key_next_n(store_txn_t *t, str_t kid, int64_t *out_n)
 	query_text(&last, kid);
 	return query_one_int(&last, out_n);
 }
+
+err_t store_key_last_n(store_txn_t *t, str_t kid, int64_t *out_n)
+{
+	AUTO(query_close) query_t q = { 0 };
+
+	TRY(query_open(t, "SELECT next_n - 1 FROM key WHERE kid = ?1 UNION ALL"
+			  " SELECT next_n - 1 FROM svid_key WHERE kid = ?1", &q));
+	query_text(&q, kid);
+	return query_one_int(&q, out_n);
+}
+
+static err_t pass_n(store_txn_t *t, const char *sql, str_t kid, int64_t n)
+{
+	AUTO(query_close) query_t q = { 0 };
+
+	TRY(query_open(t, sql, &q));
+	query_int(&q, n + 1);
+	query_text(&q, kid);
+	return query_run(&q);
+}
+
+err_t store_key_pass_n(store_txn_t *t, str_t kid, int64_t n)
+{
+	TRY(pass_n(t, "UPDATE key SET next_n = max(next_n, ?) WHERE kid = ?", kid, n));
+	return pass_n(t, "UPDATE svid_key SET next_n = max(next_n, ?) WHERE kid = ?", kid, n);
+}

@@ -22,6 +22,8 @@ typedef struct {
 	lane_t *write, *read; /* batch lane over store_batch_run; readers */
 	store_t *store;
 	const vault_t *vault;
+	signer_client_t *signer;
+	str_t token_kid; /* of the key that signs tokens; outlives the broker */
 	const ledger_t *ledger;
 	feed_t *feed;
 	identity_t *identity; /* NULL: no SVID authenticates anybody */

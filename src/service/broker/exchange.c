@@ -13,7 +13,7 @@ static err_t exchange_decide(flow_t *f); /* pure: the operator's rules */
 static err_t exchange_record(flow_t *f); /* waits: jtis spent, signature numbered, record durable */
 static err_t exchange_again(flow_t *f); /* waits, if the rules changed meanwhile: then all of it on newer ones */
 static err_t exchange_renew(flow_t *f);
-static err_t exchange_mint(flow_t *f); /* only now a token */
+static err_t exchange_mint(flow_t *f); /* waits: only now a signature */
 static err_t exchange_reply(flow_t *f);
 static err_t exchange_refuse(flow_t *f); /* a known client's refusal goes on record first */
 
@@ -197,18 +197,21 @@ static err_t exchange_renew(flow_t *f)
 static err_t exchange_mint(flow_t *f)
 {
 	exchange_t *e = f->state;
-	jose_sign_t header = { .typ = STR("at+jwt"), .kid = vault_token_kid(e->b->deps.vault) };
+	const broker_deps_t *d = &e->b->deps;
 
 	ENSURE(e->decision.verdict == POLICY_PERMIT && e->write.done, ERR_INTERNAL); /* on record by now */
 	POINT("authority.exchange.after_record");
-	e->b->deps.appended(e->b->deps.owner);
-	return jose_jws_sign(f->arena, vault_token_key(e->b->deps.vault), &header, e->payload, &e->token);
+	d->appended(d->owner);
+	return flow_wait(f, signer_sign_op(f->arena, d->signer, d->token_kid, (uint64_t)e->write.sign_n, e->input,
+		e->signature));
 }
 
 static err_t exchange_reply(flow_t *f)
 {
 	exchange_t *e = f->state;
 
+	POINT("authority.exchange.after_mint");
+	TRY(jose_jws_seal(f->arena, e->input, str_bytes(e->signature, sizeof(e->signature)), &e->token));
 	TRY(exchange_answer_write(f->arena, e));
 	e->answered = true;
 	broker_reply_json(e->b, e->x, 200, e->answer);

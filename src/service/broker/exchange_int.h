@@ -28,7 +28,9 @@ typedef struct {
 	str_t grant; /* id: of the request, or of the subject token */
 	broker_chain_t *chain; /* NULL: an autonomous agent has none */
 	delegation_claims_t claims; /* what is minted */
-	str_t payload, rid;
+	str_t rid;
+	str_t input; /* what is signed: header and payload of the token */
+	uint8_t signature[SIGNER_SIGNATURE_BYTES];
 	policy_decision_t decision;
 	exchange_write_t write;
 	unsigned tries; /* on newer rules */
@@ -53,7 +55,7 @@ MUST err_t exchange_tie_check(const exchange_t *e);
 MUST err_t exchange_claims_delegated(arena_t *a, exchange_t *e);
 MUST err_t exchange_claims_capability(arena_t *a, exchange_t *e);
 MUST err_t exchange_claims_autonomous(arena_t *a, exchange_t *e);
-/* Ids, times, key; then the payload's bytes. */
+/* Ids, times, key; then the bytes that will be signed. */
 MUST err_t exchange_claims_finish(arena_t *a, exchange_t *e);
 void exchange_policy_ask(arena_t *a, exchange_t *e);
 

@@ -85,14 +85,6 @@ static void route_write(jw_t *w, const exchange_t *e)
 	}
 }
 
-static void sign_write(jw_t *w, const exchange_t *e)
-{
-	jw_kobject(w, "sign");
-	jw_kstr(w, "kid", vault_token_kid(e->b->deps.vault));
-	jw_ki64(w, "n", e->write.sign_n);
-	jw_end(w);
-}
-
 /* A capability names its action; the ledger turns the digest into a commitment. */
 static void act_write(jw_t *w, arena_t *a, const exchange_t *e)
 {
@@ -127,7 +119,7 @@ static err_t permit_body(arena_t *a, const exchange_t *e, str_t *out)
 	jw_end(&w);
 	policy_write(&w, a, e);
 	route_write(&w, e);
-	sign_write(&w, e);
+	ledger_sign_write(&w, a, e->b->deps.token_kid, e->write.sign_n, e->input);
 	token_write(&w, e);
 	jw_end(&w);
 	TRY(jw_finish(&w));
@@ -210,7 +202,7 @@ err_t exchange_record_closure(store_txn_t *txn, void *self)
 	TRY(chain_alive(txn, e));
 	TRY(svid_stands(txn, e));
 	TRY(spend(txn, e));
-	TRY(store_key_next_n(txn, vault_token_kid(e->b->deps.vault), &e->write.sign_n));
+	TRY(store_key_next_n(txn, e->b->deps.token_kid, &e->write.sign_n));
 	TRY(permit_body(e->write.a, e, &record.body));
 	TRY(ledger_append(e->b->deps.ledger, txn, e->write.a, &record, &receipt));
 	e->write.done = true;

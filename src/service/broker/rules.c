@@ -219,7 +219,9 @@ static str_t token_id(arena_t *a)
 
 err_t exchange_claims_finish(arena_t *a, exchange_t *e)
 {
+	const jose_sign_t header = { .typ = STR("at+jwt"), .kid = e->b->deps.token_kid };
 	delegation_claims_t *c = &e->claims;
+	str_t payload;
 
 	c->iss = e->b->deps.issuer;
 	c->aud = e->route->url;
@@ -234,7 +236,8 @@ err_t exchange_claims_finish(arena_t *a, exchange_t *e)
 		TRY(delegation_claims_narrow(&e->parent, c, NULL));
 	}
 	e->rid = ledger_rid(a, e->now_us);
-	return delegation_claims_write(a, c, &e->payload);
+	TRY(delegation_claims_write(a, c, &payload));
+	return jose_jws_input(a, CRYPTO_ED25519, &header, payload, &e->input);
 }
 
 /* --- the operator's rules ------------------------------------------------------------------------- */

@@ -210,10 +210,7 @@ static err_t svid_body(issue_t *s, const item_t *it, str_t *out)
 		jw_kstr(&w, "id", it->facts.facts.run_id);
 		jw_end(&w);
 	}
-	jw_kobject(&w, "sign");
-	jw_kstr(&w, "kid", s->signer->kid);
-	jw_ki64(&w, "n", it->sign_n);
-	jw_end(&w);
+	ledger_sign_write(&w, s->a, s->signer->kid, it->sign_n, it->input);
 	jw_kstr(&w, "sub", it->id.text);
 	jw_kstr(&w, "via", s->node);
 	jw_end(&w);

@@ -108,6 +108,18 @@ static err_t due_of(keys_t *k, size_t kind)
 	return OK;
 }
 
+/* What will be signed stands in the record before it is. */
+static err_t tbs_make(flow_t *f, keys_t *k, const store_svid_key_t *row)
+{
+	uint8_t serial[X509_NEW_SERIAL_BYTES];
+	crypto_pub_t pub;
+
+	loop_random(f->loop, serial, sizeof(serial));
+	TRY(crypto_pub_from_spki(row->spki, &pub));
+	return spiffe_ca_tbs(f->arena, k->p->deps.trust_domain, &pub, row->created_s, row->not_after_s - row->created_s,
+		serial, &k->tbs);
+}
+
 static err_t keys_due(flow_t *f)
 {
 	keys_t *k = f->state;
@@ -117,6 +129,7 @@ static err_t keys_due(flow_t *f)
 		k->act = DO_CERTIFY;
 		k->kind = 0;
 		k->kid = bare->kid;
+		TRY(tbs_make(f, k, bare));
 		return flow_skip_to(f, "record");
 	}
 	for (size_t i = 0; i < KINDS; i++) {
@@ -157,10 +170,7 @@ static err_t record_append(store_txn_t *txn, keys_t *k, const char *state)
 	jw_kstr(&w, "kid", k->kid);
 	jw_kstr(&w, "kind", kinds[k->kind].name);
 	if (k->act == DO_CERTIFY) {
-		jw_kobject(&w, "sign");
-		jw_kstr(&w, "kid", k->kid);
-		jw_ki64(&w, "n", k->sign_n);
-		jw_end(&w);
+		ledger_sign_write(&w, k->a, k->kid, k->sign_n, k->tbs);
 	}
 	jw_kstr(&w, "state", str_of(state));
 	jw_end(&w);
@@ -258,20 +268,12 @@ static const store_svid_key_t *row_of(const keys_t *k)
 static err_t keys_sign(flow_t *f)
 {
 	keys_t *k = f->state;
-	const store_svid_key_t *row = row_of(k);
-	uint8_t serial[X509_NEW_SERIAL_BYTES];
-	crypto_pub_t pub;
 
 	k->changed = true;
 	if (k->act != DO_CERTIFY) {
 		return flow_skip_to(f, "drop");
 	}
 	POINT("authority.keys.before_sign");
-	ENSURE(row, ERR_INTERNAL);
-	loop_random(f->loop, serial, sizeof(serial));
-	TRY(crypto_pub_from_spki(row->spki, &pub));
-	TRY(spiffe_ca_tbs(f->arena, k->p->deps.trust_domain, &pub, row->created_s, row->not_after_s - row->created_s,
-		serial, &k->tbs));
 	return flow_wait(f, signer_sign_op(f->arena, k->p->deps.signer, k->kid, (uint64_t)k->sign_n, k->tbs, k->signature));
 }
 

@@ -8,7 +8,8 @@ typedef struct {
 	ledger_report_t r;
 	merkle_frontier_t f;
 	int64_t last_seq;
-	uint64_t signed_size;
+	uint64_t signed_size, tree_size; /* the tree may be ahead of its signature */
+	merkle_hash_t signed_root, tree_root; /* recomputed; as the tree's state says */
 } check_t;
 
 static err_t bad(check_t *c, const char *why)
@@ -51,6 +52,9 @@ static err_t indexed_check(check_t *c, const store_entry_t *e)
 	}
 	TRY(entry_check(c, e, c->f.size, &h));
 	merkle_frontier_append(&c->f, &h);
+	if (c->f.size == c->signed_size) {
+		c->signed_root = merkle_frontier_root(&c->f);
+	}
 	c->last_seq = e->seq;
 	return OK;
 }
@@ -102,10 +106,12 @@ static err_t head_check(check_t *c, store_txn_t *t, const merkle_vkey_t *log)
 	if (merkle_checkpoint_open(c->a, lock.checkpoint, log, &head) != OK) {
 		return bad(c, "the head is not signed by the given key");
 	}
-	if (head.size != (uint64_t)lock.size || !str_eq(merkle_hash_str(&head.root), lock.root) ||
-	    tree.size != lock.size || !str_eq(tree.root, lock.root)) {
+	bool tree_ok = tree.size > lock.size || (tree.size == lock.size && str_eq(tree.root, lock.root));
+	if (head.size != (uint64_t)lock.size || !str_eq(merkle_hash_str(&head.root), lock.root) || !tree_ok) {
 		return bad(c, "head, lock and tree differ");
 	}
+	c->tree_size = (uint64_t)tree.size;
+	TRY(merkle_hash_from(tree.root, &c->tree_root));
 	c->r.head = head;
 	c->r.head.origin = log->name;
 	c->r.head_ok = true;
@@ -117,12 +123,14 @@ static err_t root_check(check_t *c)
 {
 	merkle_hash_t root = merkle_frontier_root(&c->f);
 
-	if (c->f.size != c->signed_size) {
-		return bad(c, c->f.size < c->signed_size ? "records below the signed head are missing" :
-							   "records have an index the head does not cover");
+	if (c->f.size < c->signed_size) {
+		return bad(c, "records below the signed head are missing");
 	}
-	if (!merkle_hash_eq(&root, &c->r.head.root)) {
+	if (!merkle_hash_eq(&c->signed_root, &c->r.head.root)) {
 		return bad(c, "the root of the records is not the signed one");
+	}
+	if (c->f.size != c->tree_size || !merkle_hash_eq(&root, &c->tree_root)) {
+		return bad(c, "records have an index the tree does not cover");
 	}
 	c->r.whole = true;
 	return OK;
@@ -147,6 +155,7 @@ err_t ledger_verify_store(store_txn_t *t, const merkle_vkey_t *log, ledger_repor
 	err_t err;
 
 	merkle_frontier_init(&c.f);
+	c.signed_root = merkle_empty_root();
 	err = check_all(&c, t, log);
 	*report = c.r;
 	return err;

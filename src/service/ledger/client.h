@@ -28,6 +28,7 @@ typedef enum {
 	LEDGER_TRUST, /* an authority key changed its state, a foreign bundle its content */
 	LEDGER_NODE, /* a node joined or was banned */
 	LEDGER_RUN, /* a run began or ended */
+	LEDGER_SIGNER_HEAD, /* how far the signer's lists are, and the number of the head that follows */
 	LEDGER_TYPE_COUNT_,
 } ledger_type_t;
 const char *ledger_type_name(ledger_type_t type); /* "attempt" */
@@ -39,6 +40,8 @@ typedef struct {
 	merkle_checkpoint_t head; /* valid when `head_ok`; origin borrows from the vkey */
 	bool head_ok; /* signed by the key we were given */
 	bool whole; /* the export is the whole tree and its root was recomputed */
+	bool lists; /* the signer's lists came along and agree with the records */
+	uint64_t signatures; /* on those lists */
 	/* The first bad record. `bad` is false when the fault is not in one record (head, root). */
 	bool bad;
 	uint64_t bad_index;

@@ -67,9 +67,44 @@ typedef struct {
 	void *self;
 	const tree_t *tree; /* NULL: no proofs */
 	uint64_t to;
+	signer_head_t *ends; /* of lists, as the records named them last */
+	size_t n_ends;
 } export_t;
 
-static err_t record_emit(const export_t *x, arena_t *a, const store_entry_t *e, uint64_t index)
+static signer_head_t *end_of(export_t *x, str_t kid)
+{
+	size_t i = 0;
+
+	while (i < x->n_ends && !str_eq(str_of(x->ends[i].kid), kid)) {
+		i++;
+	}
+	if (i == x->n_ends && i < LEDGER_LISTS_MAX) {
+		memcpy(x->ends[i].kid, kid.p, kid.n);
+		x->n_ends++;
+	}
+	return i < LEDGER_LISTS_MAX ? &x->ends[i] : NULL;
+}
+
+/* A signer.head record: how far each list is. */
+static err_t ends_take(export_t *x, arena_t *a, str_t leaf)
+{
+	const json_t *root;
+
+	TRY(json_parse_object(a, leaf, &root, NULL));
+	for (const json_t *i = json_first(json_get(root, STR("lists"))); i; i = json_next(i)) {
+		str_t kid;
+		uint64_t count;
+
+		TRY(json_need_str(i, STR("kid"), SIGNER_KID_BYTES, &kid));
+		TRY(json_need_u64(i, STR("count"), JSON_SAFE_INT_MAX, &count));
+		signer_head_t *end = end_of(x, kid);
+		ENSURE(end, ERR_LIMIT);
+		end->count = count;
+	}
+	return OK;
+}
+
+static err_t record_emit(export_t *x, arena_t *a, const store_entry_t *e, uint64_t index)
 {
 	merkle_source_t src = { tree_at, (void *)x->tree };
 	merkle_proof_t proof;
@@ -77,13 +112,16 @@ static err_t record_emit(const export_t *x, arena_t *a, const store_entry_t *e, 
 
 	ENSURE(e->idx == (int64_t)index, ERR_LEDGER_DAMAGED);
 	TRY(merkle_hash_from(e->leaf_hash, &hash));
+	if (!x->tree && str_eq(e->kind, STR("signer.head"))) {
+		TRY(ends_take(x, a, e->leaf));
+	}
 	if (x->tree) {
 		TRY(merkle_inclusion_prove(&src, index, x->tree->n, &proof));
 	}
 	return x->line(x->self, line_record(a, index, e->leaf, &hash, x->tree ? &proof : NULL));
 }
 
-static err_t records_emit(const export_t *x, store_txn_t *t, uint64_t from)
+static err_t records_emit(export_t *x, store_txn_t *t, uint64_t from)
 {
 	AUTO(arena_free) arena_t *a = arena_new_capped(32u << 20); /* a page of leaves and its lines */
 
@@ -103,14 +141,53 @@ static err_t records_emit(const export_t *x, store_txn_t *t, uint64_t from)
 	return OK;
 }
 
-err_t ledger_export(store_txn_t *t, uint64_t from, uint64_t to, ledger_line_fn_t *line, void *self)
+/* ---- the signer's lists, as far as the records name them ---- */
+
+static err_t list_emit(const export_t *x, const ledger_t *l, const signer_head_t *end)
 {
-	AUTO(arena_free) arena_t *a = arena_open();
+	AUTO(arena_free) arena_t *a = arena_new_capped(1u << 20);
+	AUTO(buf_done) buf_t b = { 0 };
+
+	buf_init(&b, LEDGER_LIST_LINE_ENTRIES * LINE_ENTRY_BYTES);
+	for (uint64_t at = 0; at < end->count;) {
+		signer_entry_t *e;
+		size_t n;
+
+		arena_reset(a);
+		buf_clear(&b);
+		TRY(signer_client_list(l->signer, a, str_of(end->kid), at, &e, &n));
+		if (n == 0) {
+			return OK; /* shorter than it was: whoever verifies says so */
+		}
+		n = n < LEDGER_LIST_LINE_ENTRIES ? n : LEDGER_LIST_LINE_ENTRIES;
+		n = n < end->count - at ? n : (size_t)(end->count - at);
+		for (size_t i = 0; i < n; i++) {
+			wr_u64be(&b, e[i].number);
+			buf_add(&b, str_bytes(e[i].digest, sizeof(e[i].digest)));
+		}
+		TRY(x->line(x->self, line_list(a, str_of(end->kid), at, buf_str(&b))));
+		at += n;
+	}
+	return OK;
+}
+
+static err_t lists_emit(const export_t *x, const ledger_t *l)
+{
+	for (size_t i = 0; i < x->n_ends; i++) {
+		TRY(list_emit(x, l, &x->ends[i]));
+	}
+	return OK;
+}
+
+err_t ledger_export(const ledger_t *l, store_txn_t *t, uint64_t from, uint64_t to, ledger_line_fn_t *line, void *self)
+{
+	AUTO(arena_free) arena_t *a = arena_new_capped(4u << 20);
 	AUTO(tree_done) tree_t tree = { .n = 0 };
 	export_t x = { .line = line, .self = self };
 	merkle_checkpoint_t head;
 	str_t note;
 
+	TRY(arena_try_array(a, signer_head_t, LEDGER_LISTS_MAX, &x.ends));
 	TRY(ledger_head(t, a, &note, &head));
 	x.to = to < head.size ? to : head.size;
 	ENSURE(from < x.to || head.size == 0, ERR_VALUE);
@@ -119,5 +196,8 @@ err_t ledger_export(store_txn_t *t, uint64_t from, uint64_t to, ledger_line_fn_t
 		x.tree = &tree;
 	}
 	TRY(records_emit(&x, t, from));
+	if (!x.tree) {
+		TRY(lists_emit(&x, l));
+	}
 	return line(self, line_head(a, note));
 }

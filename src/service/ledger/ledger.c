@@ -4,10 +4,10 @@
 
 const merkle_vkey_t *ledger_vkey(const ledger_t *l)
 {
-	return &l->signer.vkey;
+	return &l->vkey;
 }
 
-static err_t last_head(store_txn_t *t, arena_t *a, store_log_lock_t *out, merkle_checkpoint_t *head)
+err_t ledger_last_head(store_txn_t *t, arena_t *a, store_log_lock_t *out, merkle_checkpoint_t *head)
 {
 	TRY(store_log_lock_get(t, a, out));
 	head->size = (uint64_t)out->size;
@@ -34,7 +34,7 @@ err_t ledger_append(const ledger_t *l, store_txn_t *t, arena_t *a, const ledger_
 		.kind = str_of(ledger_type_name(record->type)), .at_us = record->now_us };
 
 	crypto_random(keys, sizeof(keys));
-	TRY(last_head(t, a, &lock, &origin.after));
+	TRY(ledger_last_head(t, a, &lock, &origin.after));
 	TRY(store_source_next(t, l->src, &origin.n));
 	TRY(record_build(a, record, &origin, keys, &built));
 	receipt = (ledger_receipt_t){ origin.n, merkle_leaf_hash(built.leaf) };
@@ -46,83 +46,6 @@ err_t ledger_append(const ledger_t *l, store_txn_t *t, arena_t *a, const ledger_
 	TRY(openings_seal(l, t, a, record->rid, built.opening, built.n_openings));
 	wipe(keys, sizeof(keys));
 	*out = receipt;
-	return OK;
-}
-
-/* ---- sequencing ---- */
-
-static err_t frontier_get(store_txn_t *t, arena_t *a, merkle_frontier_t *out)
-{
-	store_tree_head_t head;
-
-	TRY(store_tree_head_get(t, a, &head));
-	return merkle_frontier_load((uint64_t)head.size, head.frontier, out);
-}
-
-static err_t frontier_put(store_txn_t *t, arena_t *a, const merkle_frontier_t *f)
-{
-	merkle_hash_t root = merkle_frontier_root(f);
-	store_tree_head_t head = { (int64_t)f->size, merkle_frontier_save(f, a), merkle_hash_str(&root) };
-
-	return store_tree_head_put(t, &head);
-}
-
-/* The next rows get their indices; each is hashed anew from its bytes, so that what has rotted since
- * its insertion is found before it is signed (9.3). */
-static err_t rows_take(store_txn_t *t, arena_t *a, merkle_frontier_t *f, size_t *out_n)
-{
-	store_entry_t *rows;
-	size_t n;
-
-	TRY(store_entry_waiting(t, a, LEDGER_SEQUENCE_MAX, &rows, &n));
-	for (size_t i = 0; i < n; i++) {
-		merkle_hash_t h = merkle_leaf_hash(rows[i].leaf);
-
-		ENSURE(str_eq(merkle_hash_str(&h), rows[i].leaf_hash), ERR_LEDGER_DAMAGED);
-		TRY(store_entry_index_add(t, (int64_t)f->size, rows[i].seq));
-		merkle_frontier_append(f, &h);
-	}
-	*out_n = n;
-	return OK;
-}
-
-/* Signs the tree as it stands and moves the lock from `old`; the commit is the point of no return. */
-static err_t head_sign(const ledger_t *l, store_txn_t *t, arena_t *a, const merkle_frontier_t *f,
-		       const store_log_lock_t *old, bool first)
-{
-	merkle_checkpoint_t c = { l->signer.vkey.name, f->size, merkle_frontier_root(f) };
-	store_log_lock_t lock = { .fence = l->fence, .size = (int64_t)f->size,
-		.root = merkle_hash_str(&c.root) };
-
-	TRY(merkle_note_sign(a, merkle_checkpoint_text(&c, a), &l->signer, &lock.checkpoint));
-	return first ? store_log_lock_init(t, &lock) : store_log_lock_swap(t, old, &lock);
-}
-
-err_t ledger_sequence(store_txn_t *t, void *self)
-{
-	ledger_sequence_t *s = self;
-	/* 256 leaves of 16 KiB and what surrounds them */
-	AUTO(arena_free) arena_t *a = arena_new_capped(8u << 20);
-	store_log_lock_t lock;
-	merkle_checkpoint_t head;
-	merkle_frontier_t f;
-	size_t n = 0;
-
-	s->grew = s->more = false;
-	TRY(last_head(t, a, &lock, &head));
-	ENSURE(lock.fence == s->ledger->fence, ERR_CONFLICT);
-	TRY(frontier_get(t, a, &f));
-	ENSURE(f.size == head.size, ERR_LEDGER_DAMAGED);
-	s->size = f.size;
-	TRY(rows_take(t, a, &f, &n));
-	if (n == 0) {
-		return OK;
-	}
-	TRY(frontier_put(t, a, &f));
-	TRY(head_sign(s->ledger, t, a, &f, &lock, false));
-	s->size = f.size;
-	s->grew = true;
-	s->more = n == LEDGER_SEQUENCE_MAX;
 	return OK;
 }
 
@@ -140,22 +63,27 @@ err_t ledger_head(store_txn_t *t, arena_t *a, str_t *out_note, merkle_checkpoint
 
 /* ---- opening ---- */
 
-static err_t first_head(ledger_t *l, store_txn_t *t, arena_t *a)
+/* A lock without a signed head: the first one follows at once. A log that was left like this was never
+ * acknowledged, and its start is begun anew from nothing. */
+static err_t log_begin(ledger_t *l, store_txn_t *t, arena_t *a)
 {
-	merkle_frontier_t f;
+	merkle_hash_t root = merkle_empty_root();
+	store_log_lock_t lock = { .fence = 1, .root = merkle_hash_str(&root), .checkpoint = STR("") };
+	store_tree_head_t tree = { 0, STR(""), merkle_hash_str(&root) };
 	int64_t entries, indexed;
 
+	(void)a;
 	TRY(store_entry_count(t, &entries, &indexed));
 	ENSURE(indexed == 0, ERR_LEDGER_DAMAGED); /* a log with indices has had a head */
-	merkle_frontier_init(&f);
+	TRY(store_tree_head_put(t, &tree));
 	l->fence = 1;
-	TRY(frontier_put(t, a, &f));
-	return head_sign(l, t, a, &f, NULL, true);
+	return store_log_lock_init(t, &lock);
 }
 
 typedef struct {
 	ledger_t *l;
 	ledger_report_t report;
+	bool is_new;
 } open_t;
 
 /* All checks pass before the fence is raised (9.4). */
@@ -169,10 +97,11 @@ static err_t open_run(store_txn_t *t, void *self)
 	TRY(store_source_open(t, o->l->source_id, &o->l->src));
 	err = store_log_lock_get(t, a, &lock);
 	if (err == ERR_NOT_FOUND) {
-		return first_head(o->l, t, a);
+		o->is_new = true;
+		return log_begin(o->l, t, a);
 	}
 	TRY(err);
-	TRY(ledger_verify_store(t, &o->l->signer.vkey, &o->report));
+	TRY(ledger_verify_store(t, &o->l->vkey, &o->report));
 	raised = lock;
 	raised.fence++;
 	o->l->fence = raised.fence;
@@ -195,9 +124,12 @@ err_t ledger_open(store_t *s, const ledger_options_t *o, ledger_t **out, diag_t 
 	store_closure_t *const one[] = { &raise };
 
 	ENSURE(o->kek.n == CRYPTO_AEAD_KEY_BYTES, ERR_VALUE);
+	ENSURE(o->kid.n == SIGNER_KID_BYTES && o->pub->kind == CRYPTO_KEY_ED25519, ERR_VALUE);
 	l->signer = o->signer;
+	memcpy(l->kid, o->kid.p, o->kid.n);
 	TRY(copy_text(l->source, sizeof(l->source), o->source, &l->source_id));
-	TRY(copy_text(l->name, sizeof(l->name), o->signer.vkey.name, &l->signer.vkey.name));
+	TRY(copy_text(l->name, sizeof(l->name), o->origin, &l->vkey.name));
+	TRY(merkle_vkey_of(l->vkey.name, o->pub->raw, &l->vkey));
 	TRY(secret_from(o->kek, &l->kek));
 	store_batch_run(s, one, 1);
 	if (raise.err == ERR_LEDGER_DAMAGED) {
@@ -205,6 +137,9 @@ err_t ledger_open(store_t *s, const ledger_options_t *o, ledger_t **out, diag_t 
 			 open.report.bad ? ", record " : "", open.report.bad ? open.report.bad_rid : "");
 	}
 	TRY(raise.err);
+	if (open.is_new) {
+		TRY(ledger_sequence_all(l, s, o->now_us));
+	}
 	*out = TAKE(l);
 	return OK;
 }

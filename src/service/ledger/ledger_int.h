@@ -7,14 +7,18 @@
 #include "service/ledger/ledger.h"
 
 struct ledger {
-	char name[MERKLE_NAME_BYTES_MAX + 1]; /* what signer.vkey.name borrows */
+	char name[MERKLE_NAME_BYTES_MAX + 1]; /* what vkey.name borrows */
 	char source[LEDGER_ID_BYTES_MAX];
 	str_t source_id;
 	int64_t src; /* its number in the store */
-	merkle_signer_t signer;
+	merkle_vkey_t vkey;
+	signer_client_t *signer;
+	char kid[SIGNER_KID_BYTES + 1];
 	secret_t kek;
 	int64_t fence; /* raised at our start: a later process raises it again and ends us */
 };
+
+MUST err_t ledger_last_head(store_txn_t *t, arena_t *a, store_log_lock_t *out, merkle_checkpoint_t *head);
 
 /* ---- record.c ---- */
 
@@ -54,10 +58,13 @@ MUST err_t openings_value(const ledger_t *l, store_txn_t *t, arena_t *a, str_t r
 /* ---- line.c: one line of an export ---- */
 str_t line_record(arena_t *a, uint64_t index, str_t leaf, const merkle_hash_t *hash,
 		  const merkle_proof_t *proof); /* proof NULL: none */
+str_t line_list(arena_t *a, str_t kid, uint64_t from, str_t entries); /* each u64be number | digest */
 str_t line_head(arena_t *a, str_t note);
+enum { LINE_ENTRY_BYTES = 8 + CRYPTO_SHA256_BYTES };
 typedef struct {
-	bool is_head;
+	bool is_head, is_list;
 	str_t note; /* of a head */
+	str_t kid, entries; /* of a list, from position `index` on */
 	uint64_t index;
 	str_t leaf;
 	merkle_hash_t hash;
@@ -66,5 +73,23 @@ typedef struct {
 } line_t;
 /* Strict: exactly the bytes that line_record or line_head would write. ERR_SYNTAX and its kin. */
 MUST err_t line_parse(arena_t *a, str_t line, line_t *out);
+
+/* ---- lists.c: what the records say was signed beside what the signer says; pure ---- */
+typedef struct lists lists_t;
+lists_t *lists_new(void);
+void lists_free(lists_t *l);
+DEFINE_AUTO(lists_t *, lists_free);
+/* A record's member `sign`: this key signed this under this number. */
+MUST err_t lists_claim(lists_t *l, str_t kid, uint64_t number, const uint8_t digest[CRYPTO_SHA256_BYTES]);
+/* A signer.head record: the list had so many entries and this chain. */
+MUST err_t lists_attest(lists_t *l, str_t kid, uint64_t count, const uint8_t digest[CRYPTO_SHA256_BYTES]);
+/* Entries of the signer's list, in order. */
+MUST err_t lists_entries(lists_t *l, str_t kid, uint64_t from, str_t entries);
+/* Compares; ERR_LEDGER_DAMAGED with the first difference in `why`. */
+MUST err_t lists_check(lists_t *l, uint64_t *out_signatures, char *why, size_t why_size);
+/* What one record says of signatures: its own claim, and the ends of lists it names. `head_text`: of the tree
+ * that ends with this record, asked for only when the record is a signer.head. */
+typedef str_t lists_head_text_t(void *self, arena_t *a);
+MUST err_t lists_record(lists_t *l, arena_t *a, const json_t *leaf, lists_head_text_t *head_text, void *self);
 
 #endif

@@ -41,6 +41,19 @@ str_t line_record(arena_t *a, uint64_t index, str_t leaf, const merkle_hash_t *h
 	return finish(a, &b);
 }
 
+str_t line_list(arena_t *a, str_t kid, uint64_t from, str_t entries)
+{
+	AUTO(buf_done) buf_t b = { 0 };
+
+	buf_init(&b, LEDGER_LINE_BYTES_MAX);
+	buf_add(&b, STR("{\"list\":\""));
+	buf_add(&b, kid); /* base64url: nothing to escape */
+	buf_printf(&b, "\",\"from\":%llu", (unsigned long long)from);
+	b64_member(&b, "entries", entries);
+	buf_byte(&b, '}');
+	return finish(a, &b);
+}
+
 str_t line_head(arena_t *a, str_t note)
 {
 	AUTO(buf_done) buf_t b = { 0 };
@@ -86,6 +99,17 @@ static err_t record_get(arena_t *a, const json_t *root, line_t *out)
 	return proof ? proof_get(a, proof, &out->proof) : OK;
 }
 
+static err_t list_get(arena_t *a, const json_t *root, line_t *out)
+{
+	str_t entries;
+
+	TRY(json_need_str(root, STR("list"), SIGNER_KID_BYTES, &out->kid));
+	ENSURE(out->kid.n == SIGNER_KID_BYTES && str_is_visible(out->kid) && !str_contains(out->kid, STR("\"")), ERR_VALUE);
+	TRY(json_need_u64(root, STR("from"), JSON_SAFE_INT_MAX, &out->index));
+	TRY(json_need_str(root, STR("entries"), LEDGER_LINE_BYTES_MAX, &entries));
+	return b64_dec(a, entries, LEDGER_LIST_LINE_ENTRIES * LINE_ENTRY_BYTES, &out->entries);
+}
+
 err_t line_parse(arena_t *a, str_t line, line_t *out)
 {
 	const json_opts_t opts = { .object_only = true, .depth_max = 2,
@@ -96,7 +120,11 @@ err_t line_parse(arena_t *a, str_t line, line_t *out)
 
 	TRY(json_parse(a, line, &opts, &root, NULL));
 	l->is_head = json_get(root, STR("head")) != NULL;
-	if (l->is_head) {
+	l->is_list = json_get(root, STR("list")) != NULL;
+	if (l->is_list) {
+		TRY(list_get(a, root, l));
+		again = line_list(a, l->kid, l->index, l->entries);
+	} else if (l->is_head) {
 		TRY(json_need_str(root, STR("head"), MERKLE_NOTE_BYTES_MAX, &l->note));
 		again = line_head(a, l->note);
 	} else {

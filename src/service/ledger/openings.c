@@ -5,7 +5,7 @@
 /* 12.3: AAD = origin || rid; neither holds a newline. */
 static str_t place(arena_t *a, const ledger_t *l, str_t rid)
 {
-	return arena_cat(a, l->signer.vkey.name, STR("\n"), rid);
+	return arena_cat(a, l->vkey.name, STR("\n"), rid);
 }
 
 err_t openings_seal(const ledger_t *l, store_txn_t *t, arena_t *a, str_t rid,

@@ -21,6 +21,7 @@ const char *ledger_type_name(ledger_type_t type)
 		[LEDGER_SECRET] = "secret", [LEDGER_KEY] = "key", [LEDGER_REFUSALS] = "refusals",
 		[LEDGER_START] = "start", [LEDGER_SVID] = "svid", [LEDGER_TRUST] = "trust",
 		[LEDGER_NODE] = "node", [LEDGER_RUN] = "run",
+		[LEDGER_SIGNER_HEAD] = "signer.head",
 	};
 
 	CHECK(type >= 0 && type < LEDGER_TYPE_COUNT_);
@@ -62,6 +63,7 @@ static const struct {
 	{ STR_INIT("kid"), JSON_STRING, ISSUE | BIT(LEDGER_KEY) | BIT(LEDGER_TRUST), 0 },
 	{ STR_INIT("kind"), JSON_STRING, ISSUE | CHANGE, 0 },
 	{ STR_INIT("late"), JSON_BOOL, BIT(LEDGER_OUTCOME), 0 },
+	{ STR_INIT("lists"), JSON_ARRAY, BIT(LEDGER_SIGNER_HEAD), BIT(LEDGER_SIGNER_HEAD) },
 	{ STR_INIT("ms"), JSON_NUMBER, BIT(LEDGER_OUTCOME), 0 },
 	{ STR_INIT("n"), JSON_NUMBER, BIT(LEDGER_REFUSALS), 0 },
 	{ STR_INIT("observed_by"), JSON_STRING, BIT(LEDGER_OUTCOME), 0 },
@@ -79,7 +81,8 @@ static const struct {
 	{ STR_INIT("scope"), JSON_STRING, ISSUE | CHANGE, 0 },
 	{ STR_INIT("sig"), JSON_STRING, CHANGE, BIT(LEDGER_GRANT) },
 	{ STR_INIT("serial"), JSON_STRING, BIT(LEDGER_SVID), 0 },
-	{ STR_INIT("sign"), JSON_OBJECT, BIT(LEDGER_TOKEN) | BIT(LEDGER_SVID) | BIT(LEDGER_TRUST), 0 },
+	{ STR_INIT("sign"), JSON_OBJECT, BIT(LEDGER_TOKEN) | BIT(LEDGER_SVID) | BIT(LEDGER_TRUST) | BIT(LEDGER_SIGNER_HEAD),
+		BIT(LEDGER_SIGNER_HEAD) },
 	{ STR_INIT("state"), JSON_STRING, CHANGE, 0 },
 	{ STR_INIT("status"), JSON_STRING, BIT(LEDGER_OUTCOME), BIT(LEDGER_OUTCOME) },
 	{ STR_INIT("sub"), JSON_STRING, ISSUE, 0 },
@@ -343,4 +346,16 @@ err_t record_build(arena_t *a, const ledger_record_t *r, const record_origin_t *
 	TRY(object_write(a, &o, &built.leaf));
 	*out = built;
 	return OK;
+}
+
+void ledger_sign_write(jw_t *w, arena_t *a, str_t kid, int64_t number, str_t message)
+{
+	uint8_t digest[CRYPTO_SHA256_BYTES];
+
+	crypto_sha256(message, digest);
+	jw_kobject(w, "sign");
+	jw_kstr(w, "digest", arena_cat(a, STR("sha-256:"), hex_enc(a, str_bytes(digest, sizeof(digest)))));
+	jw_kstr(w, "kid", kid);
+	jw_ki64(w, "n", number);
+	jw_end(w);
 }

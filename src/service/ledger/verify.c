@@ -20,6 +20,8 @@ struct ledger_verifier {
 	bool proofs; /* a part of a log: each line carries its proof */
 	uint64_t next;
 	buf_t waiting; /* of waiting_t */
+	lists_t *lists; /* signatures: claimed by records, told by the signer */
+	bool have_lists;
 };
 
 enum { WAITING_BYTES_MAX = 1 << 30 }; /* a part of 200,000 records; more is exported whole */
@@ -30,6 +32,7 @@ ledger_verifier_t *ledger_verifier_new(const merkle_vkey_t *log)
 
 	v->log = *log;
 	merkle_frontier_init(&v->f);
+	v->lists = lists_new();
 	buf_init(&v->waiting, WAITING_BYTES_MAX);
 	return v;
 }
@@ -38,6 +41,7 @@ void ledger_verifier_free(ledger_verifier_t *v)
 {
 	if (v) {
 		buf_done(&v->waiting);
+		lists_free(v->lists);
 		heap_free(v);
 	}
 }
@@ -51,16 +55,19 @@ static void fail(ledger_verifier_t *v, const char *why)
 }
 
 /* The rid as the leaf says it, for people; a leaf that cannot be read has none. */
-static void rid_of(arena_t *a, str_t leaf, char out[32])
+static const json_t *leaf_read(arena_t *a, str_t leaf, char out_rid[32])
 {
 	const json_t *root;
 	str_t rid;
 
-	out[0] = '\0';
-	if (json_parse_object(a, leaf, &root, NULL) == OK &&
-	    json_need_str(root, STR("rid"), 26, &rid) == OK && ulid_is(rid)) {
-		(void)snprintf(out, 32, "%.*s", STR_ARG(rid));
+	out_rid[0] = '\0';
+	if (json_parse_object(a, leaf, &root, NULL) != OK) {
+		return NULL;
 	}
+	if (json_need_str(root, STR("rid"), 26, &rid) == OK && ulid_is(rid)) {
+		(void)snprintf(out_rid, 32, "%.*s", STR_ARG(rid));
+	}
+	return root;
 }
 
 static void fail_record(ledger_verifier_t *v, uint64_t index, const char *rid, const char *why)
@@ -73,12 +80,21 @@ static void fail_record(ledger_verifier_t *v, uint64_t index, const char *rid, c
 	fail(v, why);
 }
 
+/* The head that a signer.head record numbers is that of the tree which ends with it. */
+static str_t head_text(void *self, arena_t *a)
+{
+	const ledger_verifier_t *v = self;
+	merkle_checkpoint_t c = { v->log.name, v->f.size, merkle_frontier_root(&v->f) };
+
+	return merkle_checkpoint_text(&c, a);
+}
+
 static void record_take(ledger_verifier_t *v, arena_t *a, const line_t *l)
 {
 	merkle_hash_t h = merkle_leaf_hash(l->leaf);
 	char rid[32];
 
-	rid_of(a, l->leaf, rid);
+	const json_t *leaf = leaf_read(a, l->leaf, rid);
 	if (v->r.records == 0) {
 		v->r.first_index = v->next = l->index;
 		v->proofs = l->has_proof;
@@ -111,6 +127,10 @@ static void record_take(ledger_verifier_t *v, arena_t *a, const line_t *l)
 		}
 	} else {
 		merkle_frontier_append(&v->f, &h);
+		if (!leaf || lists_record(v->lists, a, leaf, head_text, v) != OK) {
+			fail_record(v, l->index, rid, "what it says of signatures cannot be");
+			return;
+		}
 	}
 	v->r.records++;
 	v->next++;
@@ -129,6 +149,14 @@ static void head_take(ledger_verifier_t *v, arena_t *a, str_t note)
 	v->r.head_ok = v->have_head = true;
 }
 
+static void list_take(ledger_verifier_t *v, const line_t *l)
+{
+	v->have_lists = true;
+	if (v->proofs || lists_entries(v->lists, l->kid, l->index, l->entries) != OK) {
+		fail(v, "the signer's lists have a gap or do not belong here");
+	}
+}
+
 void ledger_verifier_line(ledger_verifier_t *v, str_t line)
 {
 	AUTO(arena_free) arena_t *a = arena_open();
@@ -145,8 +173,12 @@ void ledger_verifier_line(ledger_verifier_t *v, str_t line)
 		fail_record(v, v->next, "", "line is not of the form that was exported");
 		return;
 	}
-	if (l.is_head) {
+	if (l.is_list) {
+		list_take(v, &l);
+	} else if (l.is_head) {
 		head_take(v, a, l.note);
+	} else if (v->have_lists) {
+		fail(v, "a record follows the signer's lists");
 	} else {
 		record_take(v, a, &l);
 	}
@@ -181,6 +213,18 @@ static void root_check(ledger_verifier_t *v)
 	v->r.whole = true;
 }
 
+/* A log whose records name lists must come with them. */
+static void lists_end(ledger_verifier_t *v)
+{
+	char why[sizeof(v->r.why)];
+
+	if (lists_check(v->lists, &v->r.signatures, why, sizeof(why)) != OK) {
+		fail(v, why);
+		v->r.whole = false;
+	}
+	v->r.lists = !v->failed && v->have_lists;
+}
+
 err_t ledger_verifier_end(ledger_verifier_t *v, ledger_report_t *report)
 {
 	if (!v->failed && !v->have_head) {
@@ -190,6 +234,9 @@ err_t ledger_verifier_end(ledger_verifier_t *v, ledger_report_t *report)
 		proofs_check(v);
 	} else if (!v->failed) {
 		root_check(v);
+	}
+	if (!v->failed && !v->proofs) {
+		lists_end(v);
 	}
 	*report = v->r;
 	return v->failed ? ERR_LEDGER_DAMAGED : OK;

@@ -5,14 +5,8 @@
 #include "service/vault/limits.h"
 #include "service/vault/vault.h"
 
-typedef struct {
-	crypto_key_t *key;
-	char *kid;
-} vault_signing_key_t;
-
 struct vault {
 	secret_t kek, ledger_kek;
-	vault_signing_key_t token, ledger;
 	secret_t nonce, session;
 };
 

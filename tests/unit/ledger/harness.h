@@ -2,6 +2,7 @@
 #ifndef TEST_LEDGER_HARNESS_H
 #define TEST_LEDGER_HARNESS_H
 
+#include "../service/signing.h"
 #include "../store/harness.h"
 
 #include "pure/codec/codec.h"
@@ -13,25 +14,34 @@
 
 typedef struct {
 	world_t *w;
-	crypto_key_t *key;
+	signing_t signing;
+	signer_key_t key;
 	ledger_t *l;
 	uint64_t made; /* records appended so far */
+	uint64_t heads; /* and those that number a head */
 } log_t;
-
-static inline err_t key_sign(void *self, str_t message, uint8_t out[MERKLE_SIGNATURE_BYTES])
-{
-	return crypto_key_sign(self, message, out);
-}
 
 static inline err_t log_try_open(log_t *g, diag_t *diag)
 {
 	static const uint8_t kek[32] = { 7 };
-	ledger_options_t o = { .source = STR(SOURCE), .kek = str_bytes(kek, 32) };
+	ledger_options_t o = { .source = STR(SOURCE), .origin = STR(ORIGIN), .signer = g->signing.client,
+		.kid = str_of(g->key.kid), .pub = &g->key.pub, .kek = str_bytes(kek, 32), .now_us = 1795328512123456 };
 
-	o.signer.sign = key_sign;
-	o.signer.self = g->key;
-	assert_int_equal(merkle_vkey_of(STR(ORIGIN), crypto_key_pub(g->key)->raw, &o.signer.vkey), OK);
 	return ledger_open(g->w->store, &o, &g->l, diag);
+}
+
+static inline void log_key_make(log_t *g)
+{
+	CHECK(signer_client_make(g->signing.client, SIGNER_LEDGER, 1, &g->key) == OK);
+}
+
+static inline err_t log_key_run(store_txn_t *t, void *self)
+{
+	log_t *g = self;
+	store_key_t row = { .kid = str_of(g->key.kid), .use = STR("ledger"), .alg = STR("EdDSA"), .jwk = STR("{}"),
+		.sealed = STR(""), .state = STR("active"), .created_s = 1 };
+
+	return store_key_insert(t, &row);
 }
 
 static inline int log_open(void **state)
@@ -39,13 +49,14 @@ static inline int log_open(void **state)
 	log_t *g = heap_new(log_t);
 	diag_t diag = { 0 };
 	void *w;
-	uint8_t seed[32];
 
 	assert_int_equal(crypto_init(), OK);
 	assert_int_equal(world_open(&w), 0);
 	g->w = w;
-	crypto_sha256(STR("test ledger key"), seed);
-	assert_int_equal(crypto_key_from_secret(CRYPTO_KEY_ED25519, str_bytes(seed, 32), &g->key), OK);
+	signing_open(&g->signing);
+	log_key_make(g);
+	assert_int_equal(store_write(g->w->store, log_key_run, g), OK);
+	g->heads = 1;
 	if (log_try_open(g, &diag) != OK) {
 		fail_msg("ledger_open: %s", diag.text);
 	}
@@ -59,7 +70,7 @@ static inline int log_close(void **state)
 	void *w = g->w;
 
 	ledger_close(g->l);
-	crypto_key_free(g->key);
+	signing_close(&g->signing);
 	heap_free(g);
 	return world_close(&w);
 }
@@ -101,11 +112,9 @@ static inline err_t append(log_t *g, ledger_type_t type, str_t rid, const char *
 	return store_write(g->w->store, append_run, &x);
 }
 
-/* Appends n attempts in batches of 256 and gives each its index. */
+/* Appends n attempts in batches of 256 and gives each its index; the record of the head's number comes behind. */
 static inline void log_fill(log_t *g, size_t n)
 {
-	ledger_sequence_t s = { .ledger = g->l };
-
 	while (n > 0) {
 		size_t many = n < 256 ? n : 256;
 		append_t x[256];
@@ -123,9 +132,8 @@ static inline void log_fill(log_t *g, size_t n)
 		}
 		n -= many;
 	}
-	do {
-		assert_int_equal(store_write(g->w->store, ledger_sequence, &s), OK);
-	} while (s.more);
+	assert_int_equal(ledger_sequence_all(g->l, g->w->store, 1795328512123456), OK);
+	g->heads++;
 }
 
 static inline err_t text_line(void *self, str_t line)
@@ -135,6 +143,7 @@ static inline err_t text_line(void *self, str_t line)
 }
 
 typedef struct {
+	const ledger_t *l;
 	uint64_t from, to;
 	buf_t *out;
 } text_t;
@@ -143,12 +152,12 @@ static inline err_t text_run(store_txn_t *t, void *self)
 {
 	text_t *x = self;
 
-	return ledger_export(t, x->from, x->to, text_line, x->out);
+	return ledger_export(x->l, t, x->from, x->to, text_line, x->out);
 }
 
 static inline err_t log_text(log_t *g, uint64_t from, uint64_t to, buf_t *out)
 {
-	text_t x = { from, to, out };
+	text_t x = { g->l, from, to, out };
 
 	buf_init(out, 64u << 20);
 	return store_read(g->w->store, text_run, &x);

@@ -7,7 +7,6 @@ int main(int argc, char **argv)
 	world_t w = { 0 };
 	log_t g = { .w = &w };
 	uint64_t n;
-	uint8_t seed[32];
 	buf_t text;
 	str_t vkey;
 	diag_t diag = { 0 };
@@ -19,8 +18,9 @@ int main(int argc, char **argv)
 	CHECK(chdir(argv[1]) == 0);
 	w.a = arena_new_capped(1 << 30);
 	CHECK(store_open(str_of(w.path), NULL, &w.store, &diag) == OK);
-	crypto_random(seed, sizeof(seed));
-	CHECK(crypto_key_from_secret(CRYPTO_KEY_ED25519, str_bytes(seed, 32), &g.key) == OK);
+	signing_open(&g.signing);
+	log_key_make(&g);
+	CHECK(store_write(w.store, log_key_run, &g) == OK);
 	CHECK(log_try_open(&g, &diag) == OK);
 	log_fill(&g, (size_t)n);
 	CHECK(log_text(&g, 0, UINT64_MAX, &text) == OK);
@@ -31,7 +31,7 @@ int main(int argc, char **argv)
 	(void)printf("%.*s\n", STR_ARG(vkey));
 	ledger_close(g.l);
 	store_close(w.store);
-	crypto_key_free(g.key);
+	signing_close(&g.signing);
 	arena_free(w.a);
 	return 0;
 }

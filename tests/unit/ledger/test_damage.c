@@ -4,7 +4,7 @@
 
 #include "harness.h"
 
-enum { FLIPS = 1000, RECORDS = 150 };
+enum { FLIPS = 1000, RECORDS = 150, LEAVES = RECORDS + 2 }; /* and those of the first head and the last */
 
 static uint64_t seed_get(void)
 {
@@ -45,7 +45,7 @@ static void every_flip_in_an_export_is_found(void **state)
 		if (text_verify(ledger_vkey(g->l), buf_str(&text), &r) != ERR_LEDGER_DAMAGED) {
 			fail_msg("flip of %02x at %zu was missed", (unsigned)(uint8_t)bits, at);
 		}
-		if (line < RECORDS) {
+		if (line < LEAVES) {
 			assert_true(r.bad);
 			assert_int_equal(r.bad_index, line);
 			named++;
@@ -125,7 +125,7 @@ static void every_flip_in_the_store_is_found(void **state)
 	assert_int_equal(store_read(g->w->store, verify_run, &v), OK);
 	db = raw_open(g);
 	for (int i = 0; i < FLIPS; i++) {
-		int64_t idx = (int64_t)(next(&seed) % RECORDS);
+		int64_t idx = (int64_t)(next(&seed) % LEAVES);
 		size_t at = next(&seed) % 100000;
 		uint8_t bits = (uint8_t)(1 + next(&seed) % 255);
 
@@ -145,17 +145,17 @@ static void damage_stops_the_start_and_the_sequencer(void **state)
 		const char *sql, *undo, *why;
 	} damage[] = {
 		{ "UPDATE entry SET leaf_hash = zeroblob(32) WHERE seq = 3", NULL, "leaf hash differs" },
-		{ "DELETE FROM entry_index WHERE idx = 149", NULL, "missing" },
+		{ "DELETE FROM entry_index WHERE idx = 151", NULL, "missing" },
 		{ "DELETE FROM entry_index WHERE idx = 4", NULL, "missing" },
 		{ "UPDATE entry SET rid = '0000000000000000000000000A' WHERE seq = 9", NULL, "another record" },
-		{ "UPDATE log_lock SET size = 149", NULL, "differ" },
-		{ "UPDATE log_lock SET checkpoint = replace(checkpoint, '150', '151')", NULL, "not signed" },
+		{ "UPDATE log_lock SET size = 151", NULL, "differ" },
+		{ "UPDATE log_lock SET checkpoint = replace(checkpoint, '152', '153')", NULL, "not signed" },
 		{ "DELETE FROM log_lock; DELETE FROM tree_head", NULL, "" },
 		{ "UPDATE source SET n = n + 1", NULL, "gap" },
-		{ "DELETE FROM entry WHERE seq = 151", NULL, "gap" }, /* not yet in the tree, and gone */
+		{ "DELETE FROM entry WHERE seq = 153", NULL, "gap" }, /* not yet in the tree, and gone */
 		/* a new tree without the last record, put together with care; only the signature is missing */
-		{ "DELETE FROM entry WHERE seq = 150; DELETE FROM entry_index WHERE idx = 149;"
-		  "UPDATE source SET n = 149", NULL, "missing" },
+		{ "DELETE FROM entry WHERE seq = 152; DELETE FROM entry_index WHERE idx = 151;"
+		  "UPDATE source SET n = 151", NULL, "missing" },
 	};
 	log_t *g = *state;
 	ledger_t *l = g->l;
@@ -191,17 +191,18 @@ static void damage_stops_the_start_and_the_sequencer(void **state)
 static void a_waiting_row_that_rots_is_not_signed(void **state)
 {
 	log_t *g = *state;
-	ledger_sequence_t s = { .ledger = g->l };
+	ledger_sequence_t s = { .ledger = g->l, .now_us = 1795328512123456 };
 	sqlite3 *db;
 
 	log_fill(g, 2);
 	assert_int_equal(append(g, LEDGER_START, rid_of(g->w->a, 7), "{}"), OK);
 	db = raw_open(g);
-	leaf_flip(db, 2, 5, 1);
-	assert_int_equal(store_write(g->w->store, ledger_sequence, &s), ERR_LEDGER_DAMAGED);
-	leaf_flip(db, 2, 5, 1);
-	assert_int_equal(store_write(g->w->store, ledger_sequence, &s), OK);
-	assert_true(s.grew && s.size == 3);
+	leaf_flip(db, 4, 5, 1);
+	assert_int_equal(store_write(g->w->store, ledger_sequence_index, &s), ERR_LEDGER_DAMAGED);
+	assert_false(s.to_sign);
+	leaf_flip(db, 4, 5, 1);
+	assert_int_equal(store_write(g->w->store, ledger_sequence_index, &s), OK);
+	assert_true(s.grew && s.size == 6 && s.to_sign);
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 

@@ -39,9 +39,9 @@ static void a_record_is_canonical_and_says_who_and_when(void **state)
 	assert_true(json_is_str(json_get(leaf, STR("ts")), STR("2026-11-22T06:21:52.123456Z")));
 	assert_true(json_is_str(json_pointer(leaf, STR("/src/id")), STR(SOURCE)));
 	assert_int_equal(json_u64(json_pointer(leaf, STR("/src/n")), 10, &n), OK);
-	assert_int_equal(n, 1);
+	assert_int_equal(n, 2);
 	assert_int_equal(json_u64(json_pointer(leaf, STR("/after/size")), 10, &n), OK);
-	assert_int_equal(n, 0);
+	assert_int_equal(n, 1); /* every log begins with a signer.head */
 	/* a digest of low entropy is committed to, never shown */
 	assert_int_equal(json_str(json_pointer(leaf, STR("/act/args")), &text), OK);
 	assert_true(str_starts(text, STR("hmac-256:")) && text.n == 9 + 64);
@@ -95,7 +95,7 @@ static void members_are_checked(void **state)
 
 	/* none of them left a number behind */
 	assert_int_equal(append(g, LEDGER_START, rid_of(g->w->a, 99), "{\"version\":\"1\"}"), OK);
-	assert_int_equal(entry(g, rid_of(g->w->a, 99)).n, 1);
+	assert_int_equal(entry(g, rid_of(g->w->a, 99)).n, 2);
 	assert_int_equal(append(g, LEDGER_START, rid_of(g->w->a, 99), "{}"), ERR_EXISTS);
 }
 
@@ -132,6 +132,7 @@ static void every_type_has_its_members(void **state)
 		{ LEDGER_NODE, "{\"kind\":\"local\",\"state\":\"joined\",\"subject\":\"spiffe://t/n\"}" },
 		{ LEDGER_RUN, "{\"agent\":\"spiffe://t/a\",\"run\":{\"id\":\"0\"},\"state\":\"started\",\"exp\":2,"
 		  "\"subject\":\"spiffe://t/a/i/0\",\"via\":\"spiffe://t/n\"}" },
+		{ LEDGER_SIGNER_HEAD, "{\"lists\":[],\"sign\":{\"kid\":\"k\",\"n\":1}}" },
 	};
 	log_t *g = *state;
 	uint32_t seen = 0;
@@ -193,7 +194,7 @@ static err_t head_run(store_txn_t *t, void *self)
 	TRY(ledger_head(t, g->w->a, &note, &c));
 	TRY(merkle_checkpoint_open(g->w->a, note, ledger_vkey(g->l), &opened));
 	assert_int_equal(opened.size, c.size);
-	assert_int_equal(c.size, g->made);
+	assert_int_equal(c.size, g->made + g->heads);
 	return OK;
 }
 
@@ -215,11 +216,11 @@ static void heads_grow_and_survive_a_restart(void **state)
 	}
 	assert_int_equal(store_read(g->w->store, head_run, g), OK);
 	log_fill(g, 5);
-	assert_int_equal(entry(g, rid_of(g->w->a, 305)).n, 306); /* gapless over the restart */
+	assert_int_equal(entry(g, rid_of(g->w->a, 305)).n, 306 + 3); /* gapless over the restart */
 	v.log = ledger_vkey(g->l);
 	assert_int_equal(store_read(g->w->store, verify_run, &v), OK);
 	assert_true(v.report.whole && v.report.head_ok);
-	assert_int_equal(v.report.records, 306);
+	assert_int_equal(v.report.records, 306 + 4);
 }
 
 static void an_older_process_is_fenced_off(void **state)
@@ -230,7 +231,7 @@ static void an_older_process_is_fenced_off(void **state)
 
 	assert_int_equal(log_try_open(g, NULL), OK); /* a second process takes the log over */
 	assert_int_equal(append(g, LEDGER_START, rid_of(g->w->a, 0), "{}"), OK);
-	assert_int_equal(store_write(g->w->store, ledger_sequence, &old), ERR_CONFLICT);
+	assert_int_equal(store_write(g->w->store, ledger_sequence_index, &old), ERR_CONFLICT);
 	g->made = 1;
 	log_fill(g, 2);
 	ledger_close(first);
@@ -239,15 +240,14 @@ static void an_older_process_is_fenced_off(void **state)
 static void a_foreign_key_is_refused(void **state)
 {
 	log_t *g = *state;
-	crypto_key_t *mine = g->key;
+	signer_key_t mine = g->key;
 	ledger_t *l = g->l;
 	diag_t diag = { 0 };
 
 	log_fill(g, 3);
-	assert_int_equal(crypto_key_generate(CRYPTO_KEY_ED25519, &g->key), OK);
+	log_key_make(g);
 	assert_int_equal(log_try_open(g, &diag), ERR_LEDGER_DAMAGED);
 	assert_non_null(strstr(diag.text, "not signed"));
-	crypto_key_free(g->key);
 	g->key = mine;
 	g->l = l;
 }
@@ -263,12 +263,14 @@ static void exports_verify_whole_and_in_part(void **state)
 
 	assert_int_equal(log_text(g, 0, UINT64_MAX, &text), OK); /* an empty log has a head too */
 	assert_int_equal(text_verify(ledger_vkey(g->l), buf_str(&text), &r), OK);
-	assert_int_equal(r.records, 0);
+	assert_int_equal(r.records, 1);
 	buf_done(&text);
 	log_fill(g, 300);
 	assert_int_equal(log_text(g, 0, UINT64_MAX, &text), OK);
 	assert_int_equal(text_verify(ledger_vkey(g->l), buf_str(&text), &r), OK);
-	assert_true(r.whole && r.records == 300 && r.head.size == 300);
+	assert_true(r.whole && r.records == 302 && r.head.size == 302);
+	assert_true(r.lists);
+	assert_int_equal(r.signatures, 1); /* of the head before */
 	buf_done(&text);
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
 		assert_int_equal(log_text(g, parts[i].from, parts[i].to, &text), OK);
@@ -277,19 +279,21 @@ static void exports_verify_whole_and_in_part(void **state)
 		assert_int_equal(r.first_index, parts[i].from);
 		buf_done(&text);
 	}
-	assert_int_equal(log_text(g, 300, UINT64_MAX, &text), ERR_VALUE);
+	assert_int_equal(log_text(g, 302, UINT64_MAX, &text), ERR_VALUE);
 	buf_done(&text);
 	assert_int_equal(log_text(g, 7, 7, &text), ERR_VALUE);
 	buf_done(&text);
 }
 
 /* Lines taken away, repeated, swapped; another head; no head. */
+enum { LINES = 1 + 10 + 1 + 1 + 1 }; /* first record, ten more, the one of the head; a list; the head */
+
 static void exports_that_lie_are_refused(void **state)
 {
 	log_t *g = *state;
 	AUTO(arena_free) arena_t *a = arena_new_capped(16 << 20);
 	buf_t text, lie;
-	str_t rest, line[12];
+	str_t rest, line[LINES + 1];
 	ledger_report_t r;
 	merkle_vkey_t other = *ledger_vkey(g->l);
 	size_t n = 0;
@@ -297,25 +301,26 @@ static void exports_that_lie_are_refused(void **state)
 	log_fill(g, 10);
 	assert_int_equal(log_text(g, 0, UINT64_MAX, &text), OK);
 	rest = buf_str(&text);
-	while (n < 11 && str_split(&rest, '\n', &line[n])) {
+	while (n < LINES && str_split(&rest, '\n', &line[n])) {
 		n++;
 	}
-	assert_int_equal(n, 11);
-	for (int lying = 0; lying < 6; lying++) {
+	assert_int_equal(n, LINES);
+	for (int lying = 0; lying < 7; lying++) {
 		buf_init(&lie, 1 << 20);
-		for (size_t i = 0; i < 11; i++) {
+		for (size_t i = 0; i < LINES; i++) {
 			size_t at = i;
 
-			if ((lying == 0 && i == 4) || (lying == 1 && i == 9) || (lying == 2 && i == 10)) {
-				continue; /* in the middle, at the end, the head */
+			if ((lying == 0 && i == 4) || (lying == 1 && i == 11) || (lying == 2 && i == LINES - 1) ||
+				(lying == 6 && i == 12)) {
+				continue; /* in the middle, at the end, the head, the signer's list */
 			}
 			if (lying == 3 && (i == 2 || i == 3)) {
 				at = 5 - i; /* swapped */
 			}
 			buf_add(&lie, line[at]);
 			buf_byte(&lie, '\n');
-			if ((lying == 4 && i == 4) || (lying == 5 && i == 10)) {
-				buf_add(&lie, line[i == 10 ? 0 : at]); /* repeated; more behind the head */
+			if ((lying == 4 && i == 4) || (lying == 5 && i == LINES - 1)) {
+				buf_add(&lie, line[i == LINES - 1 ? 0 : at]); /* repeated; more behind the head */
 				buf_byte(&lie, '\n');
 			}
 		}
@@ -328,6 +333,186 @@ static void exports_that_lie_are_refused(void **state)
 	assert_int_equal(text_verify(&other, buf_str(&text), &r), ERR_LEDGER_DAMAGED);
 	assert_false(r.head_ok);
 	buf_done(&text);
+}
+
+/* ---- the signer's lists beside the records ---- */
+
+#define TOKEN_BODY "{\"chain\":[],\"sign\":{\"digest\":\"sha-256:%.*s\",\"kid\":\"%s\",\"n\":%d},\"token\":{}}"
+
+typedef struct {
+	log_t *g;
+	signer_key_t key; /* of tokens */
+	int signed_n;
+} tokens_t;
+
+static str_t token_input(tokens_t *t, int n)
+{
+	arena_t *a = t->g->w->a;
+	str_t header = arena_printf(a, "{\"typ\":\"at+jwt\",\"alg\":\"EdDSA\",\"kid\":\"%s\"}", t->key.kid);
+
+	return arena_cat(a, b64url_enc(a, header), STR("."), b64url_enc(a, arena_printf(a, "{\"jti\":\"%d\"}", n)));
+}
+
+static void token_record(tokens_t *t, int n, int of)
+{
+	arena_t *a = t->g->w->a;
+	uint8_t digest[32];
+	const char *body;
+
+	crypto_sha256(token_input(t, of), digest);
+	str_t hex = hex_enc(a, str_bytes(digest, 32));
+	assert_int_equal(arena_cstr(a, arena_printf(a, TOKEN_BODY, STR_ARG(hex), t->key.kid, n), &body), OK);
+	assert_int_equal(append(t->g, LEDGER_TOKEN, rid_of(a, t->g->made++), body), OK);
+}
+
+static void token_sign(tokens_t *t, int n)
+{
+	uint8_t sig[SIGNER_SIGNATURE_BYTES];
+
+	assert_int_equal(signer_client_sign(t->g->signing.client, str_of(t->key.kid), (uint64_t)n, token_input(t, n), sig), OK);
+	t->signed_n++;
+}
+
+static err_t lists_verdict(tokens_t *t, ledger_report_t *r)
+{
+	buf_t text;
+
+	log_fill(t->g, 1);
+	assert_int_equal(log_text(t->g, 0, UINT64_MAX, &text), OK);
+	err_t e = text_verify(ledger_vkey(t->g->l), buf_str(&text), r);
+	buf_done(&text);
+	return e;
+}
+
+static tokens_t tokens_of(log_t *g)
+{
+	tokens_t t = { .g = g };
+
+	assert_int_equal(signer_client_make(g->signing.client, SIGNER_TOKEN, 1, &t.key), OK);
+	return t;
+}
+
+static void signatures_and_records_agree(void **state)
+{
+	log_t *g = *state;
+	tokens_t t = tokens_of(g);
+	ledger_report_t r;
+
+	for (int n = 1; n <= 600; n++) {
+		token_record(&t, n, n);
+		if (n % 7) { /* a number without a signature is no fault: somebody died in between */
+			token_sign(&t, n);
+		}
+	}
+	assert_int_equal(lists_verdict(&t, &r), OK);
+	assert_int_equal(r.signatures, (uint64_t)t.signed_n + g->heads - 1);
+}
+
+static void a_signature_without_a_record_shows(void **state)
+{
+	tokens_t t = tokens_of(*state);
+	ledger_report_t r;
+
+	token_record(&t, 1, 1);
+	token_sign(&t, 1);
+	token_sign(&t, 2);
+	assert_int_equal(lists_verdict(&t, &r), ERR_LEDGER_DAMAGED);
+	assert_non_null(strstr(r.why, "signature 2 of key"));
+	assert_non_null(strstr(r.why, "has no record"));
+	assert_false(r.lists);
+}
+
+static void a_signature_of_something_else_shows(void **state)
+{
+	tokens_t t = tokens_of(*state);
+	ledger_report_t r;
+
+	token_record(&t, 1, 5); /* the record is of another message than was signed */
+	token_sign(&t, 1);
+	assert_int_equal(lists_verdict(&t, &r), ERR_LEDGER_DAMAGED);
+	assert_non_null(strstr(r.why, "something else"));
+}
+
+static void a_head_signed_behind_our_back_shows(void **state)
+{
+	log_t *g = *state;
+	tokens_t t = tokens_of(g);
+	uint8_t sig[SIGNER_SIGNATURE_BYTES];
+	ledger_report_t r;
+
+	assert_int_equal(lists_verdict(&t, &r), OK);
+	str_t forged = STR(ORIGIN "\n3\n47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=\n");
+	assert_int_equal(signer_client_sign(g->signing.client, str_of(g->key.kid), 1000, forged, sig), OK);
+	assert_int_equal(lists_verdict(&t, &r), ERR_LEDGER_DAMAGED);
+	assert_non_null(strstr(r.why, "signature 1000 of key"));
+}
+
+/* A list that lost what a record names; one with other entries of the same length. */
+static void a_list_that_was_changed_shows(void **state)
+{
+	log_t *g = *state;
+	tokens_t t = tokens_of(g);
+	ledger_report_t r;
+	char path[200];
+	uint8_t byte;
+
+	for (int n = 1; n <= 3; n++) {
+		token_record(&t, n, n);
+		token_sign(&t, n);
+	}
+	assert_int_equal(lists_verdict(&t, &r), OK);
+	snprintf(path, sizeof(path), "%s/%s.list", g->signing.dir, t.key.kid);
+	FILE *f = fopen(path, "r+b");
+	assert_non_null(f);
+	assert_int_equal(fseek(f, 2 * 40 + 20, SEEK_SET), 0);
+	assert_int_equal(fread(&byte, 1, 1, f), 1);
+	byte ^= 1;
+	assert_int_equal(fseek(f, 2 * 40 + 20, SEEK_SET), 0);
+	assert_int_equal(fwrite(&byte, 1, 1, f), 1);
+	assert_int_equal(fclose(f), 0);
+	assert_int_equal(lists_verdict(&t, &r), ERR_LEDGER_DAMAGED);
+	signing_stop(&g->signing);
+	assert_int_equal(truncate(path, 3 * 40), 0);
+	signing_start(&g->signing);
+	ledger_close(TAKE(g->l));
+	assert_int_equal(log_try_open(g, NULL), OK);
+	assert_int_equal(lists_verdict(&t, &r), ERR_LEDGER_DAMAGED);
+	assert_true(r.why[0]);
+}
+
+/* The steps of a head, and a process that ends between any two of them: the next carries on. */
+static void a_head_is_resumed(void **state)
+{
+	log_t *g = *state;
+	ledger_report_t r;
+	verify_t v = { 0 };
+
+	for (int died_after = 0; died_after < 3; died_after++) {
+		ledger_sequence_t s = { .ledger = g->l, .now_us = 1795328512123456 };
+		assert_int_equal(append(g, LEDGER_START, rid_of(g->w->a, g->made++), "{}"), OK);
+		assert_int_equal(ledger_sequence_ask(&s), OK);
+		assert_int_equal(store_write(g->w->store, ledger_sequence_index, &s), OK);
+		assert_true(s.to_sign);
+		g->heads++;
+		if (died_after > 0) {
+			assert_int_equal(ledger_sequence_sign(&s), OK);
+			assert_int_equal(ledger_sequence_sign(&s), OK); /* again: it is signed */
+		}
+		if (died_after > 1) {
+			assert_int_equal(store_write(g->w->store, ledger_sequence_publish, &s), OK);
+		}
+		ledger_close(TAKE(g->l));
+		signing_stop(&g->signing);
+		signing_start(&g->signing);
+		world_reopen(g->w);
+		assert_int_equal(log_try_open(g, NULL), OK);
+		v.log = ledger_vkey(g->l);
+		assert_int_equal(store_read(g->w->store, verify_run, &v), OK);
+		assert_int_equal(v.report.records, g->made + g->heads);
+		tokens_t t = { .g = g };
+		assert_int_equal(lists_verdict(&t, &r), OK);
+		assert_int_equal(r.records, g->made + g->heads);
+	}
 }
 
 typedef struct {
@@ -399,7 +584,9 @@ int main(void)
 		T(commitments_as_the_vectors_say), T(heads_grow_and_survive_a_restart),
 		T(an_older_process_is_fenced_off), T(a_foreign_key_is_refused),
 		T(exports_verify_whole_and_in_part), T(exports_that_lie_are_refused),
-		T(explain_tells_the_story),
+		T(explain_tells_the_story), T(signatures_and_records_agree), T(a_signature_without_a_record_shows),
+		T(a_signature_of_something_else_shows), T(a_head_signed_behind_our_back_shows), T(a_list_that_was_changed_shows),
+		T(a_head_is_resumed),
 	};
 
 	return cmocka_run_group_tests_name("ledger", tests, NULL, NULL);

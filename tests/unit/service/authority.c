@@ -1,14 +1,12 @@
 /* authority.c: see authority.h. Everything is real but the clock, which the tests choose. */
 #include "authority.h"
 
-static err_t sign_run(void *self, str_t message, uint8_t out[MERKLE_SIGNATURE_BYTES])
-{
-	return crypto_key_sign(vault_ledger_key(self), message, out);
-}
-
 static err_t keys_make_run(store_txn_t *t, void *self)
 {
-	return vault_keys_make(self, t, NOW_S);
+	authority_t *a = self;
+
+	TRY(vault_keys_make(a->vault, t, NOW_S));
+	return vault_signing_make(a->signing.client, t, NOW_S);
 }
 
 static err_t keys_open_run(store_txn_t *t, void *self)
@@ -157,14 +155,19 @@ void authority_view(authority_t *t)
 	t->view = made;
 }
 
-static void ledger_make(authority_t *t)
+void authority_keys_open(authority_t *t)
 {
-	ledger_options_t o = { .source = STR("spiffe://" TD "/attorn/authority/1"), .kek = vault_ledger_kek(t->vault) };
+	vault_signing_open_t signing = { .signer = t->signing.client };
+	ledger_options_t o = { .source = STR("spiffe://" TD "/attorn/authority/1"), .origin = STR(TD "/ledger"),
+		.signer = t->signing.client, .kek = vault_ledger_kek(t->vault), .now_us = NOW_US };
 	diag_t diag = { 0 };
 
-	assert_int_equal(merkle_vkey_of(STR(TD "/ledger"), crypto_key_pub(vault_ledger_key(t->vault))->raw, &o.signer.vkey), OK);
-	o.signer.sign = sign_run;
-	o.signer.self = t->vault;
+	assert_int_equal(store_read(t->store, keys_open_run, t->vault), OK);
+	authority_write(t, vault_signing_open, &signing);
+	assert_int_equal(signing.out.ahead, 0);
+	t->keys = signing.out;
+	o.kid = str_of(t->keys.ledger_kid);
+	o.pub = &t->keys.ledger_pub;
 	if (ledger_open(t->store, &o, &t->ledger, &diag) != OK) {
 		fail_msg("ledger: %s", diag.text);
 	}
@@ -184,11 +187,11 @@ int authority_open(void **state)
 	snprintf(t->kek, sizeof(t->kek), "%s/kek", t->dir);
 	assert_int_equal(vault_open(t->kek, true, &t->vault, &diag), OK);
 	assert_int_equal(store_open(str_of(t->database), NULL, &t->store, &diag), OK);
-	authority_write(t, keys_make_run, t->vault);
-	assert_int_equal(store_read(t->store, keys_open_run, t->vault), OK);
+	signing_open(&t->signing);
+	authority_write(t, keys_make_run, t);
 	assert_int_equal(crypto_key_generate(CRYPTO_KEY_ED25519, &t->user_key), OK);
 	assert_int_equal(crypto_key_generate(CRYPTO_KEY_ED25519, &t->agent_key), OK);
-	ledger_make(t);
+	authority_keys_open(t);
 	authority_write(t, people_run, t);
 	authority_write(t, config_run, t);
 	authority_write(t, grant_run, t);
@@ -208,6 +211,7 @@ int authority_close(void **state)
 	feed_view_unref(t->view);
 	ledger_close(t->ledger);
 	store_close(t->store);
+	signing_close(&t->signing);
 	vault_free(t->vault);
 	crypto_key_free(t->user_key);
 	crypto_key_free(t->agent_key);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "signing.h"
 #include "service/admit/admit.h"
 #include "service/feed/feed.h"
 
@@ -27,6 +28,8 @@ typedef struct {
 	arena_t *a;
 	store_t *store;
 	vault_t *vault;
+	signing_t signing; /* the signer */
+	vault_signing_t keys; /* what the authority knows of its keys */
 	ledger_t *ledger;
 	crypto_key_t *user_key, *agent_key;
 	feed_deps_t feed_deps;
@@ -37,6 +40,8 @@ typedef struct {
 /* Makes all of it; asserts on failure. */
 int authority_open(void **state);
 int authority_close(void **state);
+/* Opens keys and ledger of the store again, as a new process does, with a new signer. */
+void authority_keys_open(authority_t *t);
 /* Reads the view again, as the feed does after a change. */
 void authority_view(authority_t *t);
 /* Runs a closure that must work. */
