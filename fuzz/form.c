@@ -14,7 +14,7 @@ static void check_form(arena_t *a, str_t text)
 	}
 	for (size_t i = 0; i < f.n; i++) {
 		str_t name = f.pairs[i].name;
-		err_t e = form_get(&f, name, 100, &value);
+		err_t e = form_want(&f, name, 100, &value);
 		CHECK(!str_has_nul(name) && !str_has_nul(f.pairs[i].value));
 		CHECK((form_count(&f, name) > 1) == (e == ERR_DUPLICATE));
 		form_add(&b, name, f.pairs[i].value);

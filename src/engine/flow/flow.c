@@ -330,11 +330,6 @@ err_t flow_result(const flow_t *pub)
 	return full(pub)->failed;
 }
 
-const char *flow_failed_row(const flow_t *pub)
-{
-	return full(pub)->failed_row;
-}
-
 err_t flow_recover(flow_t *pub)
 {
 	flow_full_t *f = full(pub);

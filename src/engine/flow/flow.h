@@ -71,8 +71,6 @@ MUST err_t flow_skip_to(flow_t *f, const char *name);
 MUST err_t flow_done(flow_t *f);
 /* The failure that brought a .sees_failure row to run, or OK. */
 err_t flow_result(const flow_t *f);
-/* Name of the row that failed, "" when none did. */
-const char *flow_failed_row(const flow_t *f);
 /* Forgives the failure of an operation or step, so that the flow goes on. Refuses, with that error,
  * a flow that was cancelled or is late: those are final. */
 MUST err_t flow_recover(flow_t *f);

@@ -71,7 +71,6 @@ enum { OP_MADE, OP_STARTED, OP_COMPLETED, OP_DELIVERED };
 /* Runs what is queued, one batch; true when more is left. For worlds without threads. */
 bool lane_turn(lane_t *lane);
 loop_t *lane_loop(lane_t *lane);
-const char *lane_name(lane_t *lane);
 
 struct flow_full {
 	flow_t pub; /* first */

@@ -35,11 +35,6 @@ loop_t *lane_loop(lane_t *lane)
 	return lane->loop;
 }
 
-const char *lane_name(lane_t *lane)
-{
-	return lane->spec.name;
-}
-
 /* the queue; the lock is held */
 
 static void queue_add(lane_t *l, lane_job_t *job)

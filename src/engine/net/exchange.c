@@ -59,11 +59,6 @@ const net_peer_t *net_peer(const net_exchange_t *x)
 	return &x->peer;
 }
 
-loop_t *net_loop(const net_exchange_t *x)
-{
-	return x->loop;
-}
-
 static void exchange_free(net_exchange_t *x)
 {
 	net_message_done(&x->m);

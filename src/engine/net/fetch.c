@@ -129,22 +129,6 @@ op_t *net_fetch(net_client_t *c, arena_t *a, const net_request_t *r, net_respons
 	f->base.client = c;
 	f->base.arena = a;
 	f->base.request = *r;
-	f->base.out = out_response;
 	f->out_response = out_response;
 	return &f->base.op;
-}
-
-const net_request_t *net_op_peek_request(op_t *op)
-{
-	return &((net_op_t *)op)->request;
-}
-
-arena_t *net_op_peek_arena(op_t *op)
-{
-	return ((net_op_t *)op)->arena;
-}
-
-void *net_op_peek_out(op_t *op)
-{
-	return ((net_op_t *)op)->out;
 }

@@ -87,7 +87,6 @@ net_headers_t net_request_headers(const net_exchange_t *x);
 MUST err_t net_header(const net_exchange_t *x, str_t name, str_t *out_value);
 str_t net_body(const net_exchange_t *x); /* transfer coding removed; trailers are dropped */
 const net_peer_t *net_peer(const net_exchange_t *x);
-loop_t *net_loop(const net_exchange_t *x);
 
 /* ---- reply -------------------------------------------------------------------------------------
  * Net writes Date, Content-Length or Transfer-Encoding, Connection, X-Content-Type-Options: nosniff
@@ -189,11 +188,6 @@ void net_call_cancel(net_call_t *call);
 /* Whole response into `a`, as a flow operation: return flow_wait(f, net_fetch(...)). The error is the
  * operation's; a status of 4xx or 5xx is a response, not an error. */
 op_t *net_fetch(net_client_t *c, arena_t *a, const net_request_t *r, net_response_t *out_response);
-
-/* For a simulation's stand-in of "net.fetch" or "net.pump": what was asked, where the answer goes. */
-const net_request_t *net_op_peek_request(op_t *op);
-arena_t *net_op_peek_arena(op_t *op);
-void *net_op_peek_out(op_t *op); /* net_response_t of a fetch, net_pump_result_t of a pump */
 
 /* ---- pump --------------------------------------------------------------------------------------
  * Sends a request upstream and copies the response into the reply of `x` with a bounded buffer: a slow

@@ -9,7 +9,6 @@ typedef struct {
 	net_client_t *client;
 	arena_t *arena;
 	net_request_t request; /* what it points to is the caller's and lives in the flow's arena */
-	void *out;
 	net_call_t *call; /* while in flight */
 	err_t err; /* ours, goes before the call's */
 } net_op_t;

@@ -168,7 +168,6 @@ op_t *net_pump(net_client_t *c, arena_t *a, const net_request_t *r, net_exchange
 	p->base.client = c;
 	p->base.arena = a;
 	p->base.request = *r;
-	p->base.out = out_result;
 	p->x = x;
 	p->o = *o;
 	p->result = out_result;

@@ -40,7 +40,6 @@ typedef struct {
 MUST err_t store_policy_push(store_txn_t *t, str_t digest, str_t text, int64_t now_s,
 			     int64_t *out_ver);
 MUST err_t store_policy_active(store_txn_t *t, arena_t *a, store_policy_t *out); /* ERR_NOT_FOUND */
-MUST err_t store_policy_get(store_txn_t *t, arena_t *a, int64_t ver, store_policy_t *out);
 MUST err_t store_policy_by_digest(store_txn_t *t, arena_t *a, str_t digest, store_policy_t *out);
 
 /* ---- keys.c ---- */
@@ -55,7 +54,6 @@ typedef struct {
 	int64_t created_s;
 } store_key_t;
 MUST err_t store_key_insert(store_txn_t *t, const store_key_t *key); /* ERR_EXISTS */
-MUST err_t store_key_get(store_txn_t *t, arena_t *a, str_t kid, store_key_t *out);
 /* Newest active key of a use; ERR_NOT_FOUND. */
 MUST err_t store_key_active(store_txn_t *t, arena_t *a, str_t use, store_key_t *out);
 /* Keys of a use in any state, newest first. */

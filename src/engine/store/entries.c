@@ -108,16 +108,6 @@ err_t store_entry_about(store_txn_t *t, arena_t *a, str_t rid, store_entry_t **o
 	return query_list(&q, a, sizeof(**out), STORE_LIST_MAX, entry_row, out, out_n);
 }
 
-err_t store_entry_at(store_txn_t *t, arena_t *a, int64_t idx, store_entry_t *out)
-{
-	AUTO(query_close) query_t q = { 0 };
-
-	TRY(query_open(t, "SELECT " ENTRY_COLUMNS " FROM entry_index i JOIN entry e ON e.seq = i.seq"
-			  " WHERE i.idx = ?", &q));
-	query_int(&q, idx);
-	return query_one(&q, a, sizeof(*out), entry_row, out);
-}
-
 err_t store_entry_range(store_txn_t *t, arena_t *a, int64_t from, int64_t limit,
 			store_entry_t **out, size_t *out_n)
 {

@@ -33,15 +33,6 @@ err_t store_key_insert(store_txn_t *t, const store_key_t *key)
 	return query_run(&q);
 }
 
-err_t store_key_get(store_txn_t *t, arena_t *a, str_t kid, store_key_t *out)
-{
-	AUTO(query_close) query_t q = { 0 };
-
-	TRY(query_open(t, "SELECT " KEY_COLUMNS " FROM key WHERE kid = ?", &q));
-	query_text(&q, kid);
-	return query_one(&q, a, sizeof(*out), key_row, out);
-}
-
 err_t store_key_active(store_txn_t *t, arena_t *a, str_t use, store_key_t *out)
 {
 	AUTO(query_close) query_t q = { 0 };

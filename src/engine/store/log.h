@@ -29,7 +29,6 @@ MUST err_t store_entry_by_rid(store_txn_t *t, arena_t *a, str_t rid, store_entry
 /* All records that speak of `rid`, in the order of seq. */
 MUST err_t store_entry_about(store_txn_t *t, arena_t *a, str_t rid, store_entry_t **out,
 			     size_t *out_n);
-MUST err_t store_entry_at(store_txn_t *t, arena_t *a, int64_t idx, store_entry_t *out);
 /* Entries with index >= from, in order. */
 MUST err_t store_entry_range(store_txn_t *t, arena_t *a, int64_t from, int64_t limit,
 			     store_entry_t **out, size_t *out_n);
@@ -86,17 +85,5 @@ MUST err_t store_change_since(store_txn_t *t, arena_t *a, int64_t after_seq, int
 MUST err_t store_change_last(store_txn_t *t, int64_t *out_seq);
 /* Newest change that a decision reads: the snapshot's version and the fence; 0 when none. */
 MUST err_t store_snapshot_version(store_txn_t *t, int64_t *out_seq);
-
-/* ---- refusals.c: counts that wait for their record ---- */
-typedef struct {
-	str_t door;
-	str_t code;
-	int64_t count;
-	int64_t since_s;
-} store_refusal_t;
-MUST err_t store_refusal_count(store_txn_t *t, str_t door, str_t code, int64_t n, int64_t now_s);
-/* Returns and removes all counts of one door. */
-MUST err_t store_refusal_take(store_txn_t *t, arena_t *a, str_t door, store_refusal_t **out,
-			      size_t *out_n);
 
 #endif

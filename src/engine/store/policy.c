@@ -44,15 +44,6 @@ err_t store_policy_active(store_txn_t *t, arena_t *a, store_policy_t *out)
 	return query_one(&q, a, sizeof(*out), policy_row, out);
 }
 
-err_t store_policy_get(store_txn_t *t, arena_t *a, int64_t ver, store_policy_t *out)
-{
-	AUTO(query_close) query_t q = { 0 };
-
-	TRY(query_open(t, "SELECT " POLICY_COLUMNS " FROM policy WHERE ver = ?", &q));
-	query_int(&q, ver);
-	return query_one(&q, a, sizeof(*out), policy_row, out);
-}
-
 err_t store_policy_by_digest(store_txn_t *t, arena_t *a, str_t digest, store_policy_t *out)
 {
 	AUTO(query_close) query_t q = { 0 };

@@ -69,16 +69,6 @@ err_t form_want(const form_t *f, str_t name, size_t max_bytes, str_t *out)
 	return OK;
 }
 
-err_t form_get(const form_t *f, str_t name, size_t max_bytes, str_t *out)
-{
-	str_t value;
-
-	TRY(form_want(f, name, max_bytes, &value));
-	ENSURE(value.n, ERR_MISSING_MEMBER);
-	*out = value;
-	return OK;
-}
-
 static void form_text_add(buf_t *b, str_t s)
 {
 	str_t piece;

@@ -64,9 +64,8 @@ typedef struct {
  * an empty pair or name; ERR_UTF8; ERR_LIMIT above max_pairs. (oauth.md P69) */
 MUST err_t form_parse(arena_t *a, str_t body, size_t max_pairs, form_t *out);
 /* A single-valued parameter: ERR_DUPLICATE if it is repeated, even with the same value. A parameter
- * without a value counts as absent (RFC 6749 3.1). get: absent is ERR_MISSING_MEMBER; want: STR_NULL. A value
+ * without a value counts as absent (RFC 6749 3.1). Then out is STR_NULL. A value
  * longer than max_bytes is ERR_LIMIT. */
-MUST err_t form_get(const form_t *f, str_t name, size_t max_bytes, str_t *out);
 MUST err_t form_want(const form_t *f, str_t name, size_t max_bytes, str_t *out);
 size_t form_count(const form_t *f, str_t name);
 /* Appends name=value, with '&' if the buffer holds something. */

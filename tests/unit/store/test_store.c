@@ -354,7 +354,6 @@ static err_t log_rules(store_txn_t *t, void *self)
 		.leaf_hash = str_bytes(hash, 32), .at_us = 7 }, got, *list;
 	store_log_lock_t lock = { 1, 0, str_bytes(hash, 32), STR("note") }, next = lock;
 	store_change_t change = { .kind = STR("agent"), .id = STR("x"), .snapshot = true }, *changes;
-	store_refusal_t *refusals;
 	int64_t v, entries, indexed;
 	size_t n;
 
@@ -399,12 +398,6 @@ static err_t log_rules(store_txn_t *t, void *self)
 	assert_int_equal(v, 2);
 	TRY(store_change_since(t, w->a, 1, 10, &changes, &n));
 	assert_true(n == 1 && str_eq(changes[0].kind, STR("revoked")));
-	TRY(store_refusal_count(t, STR("token"), STR("client"), 2, 10));
-	TRY(store_refusal_count(t, STR("token"), STR("client"), 3, 20));
-	TRY(store_refusal_take(t, w->a, STR("token"), &refusals, &n));
-	assert_true(n == 1 && refusals[0].count == 5 && refusals[0].since_s == 10);
-	TRY(store_refusal_take(t, w->a, STR("token"), &refusals, &n));
-	assert_int_equal(n, 0);
 	return OK;
 }
 
