@@ -5,6 +5,7 @@ use crate::abi::{err, Rc, R};
 use crate::index::{Action, Index};
 use crate::known;
 use crate::scan;
+use crate::shape;
 use cedar_policy::{
     Effect, Policy, PolicyId, PolicySet, Schema, ValidationMode, Validator,
 };
@@ -45,12 +46,20 @@ pub struct Info {
 pub struct Cedar {
     pub schema: ValidatorSchema,
     pub described: known::Types,
+    pub kinds: shape::Kinds,
+    pub contexts: shape::Contexts,
     pub policies: Vec<Info>,
     pub types: HashMap<String, EntityType>,
     pub actions: HashMap<String, Action>,
     pub action_entities: Entities,
     /// no entity type has grandparents, so a list of parents is its own transitive closure
     pub flat: bool,
+}
+
+impl Cedar {
+    pub fn known(&self) -> known::Known<'_> {
+        known::Known { schema: &self.schema, types: &self.described, contexts: &self.contexts }
+    }
 }
 
 /// Two policies of one bundle, and where each came from.
@@ -184,6 +193,8 @@ fn about_schema(core: ValidatorSchema, schema: &Schema) -> R<Cedar> {
     let types = core.entity_types().map(|t| (t.name().to_string(), t.name().clone())).collect();
     Ok(Cedar {
         described: known::describe(&core),
+        kinds: shape::kinds(&core),
+        contexts: shape::contexts(&core),
         schema: core,
         policies: Vec::new(),
         types,

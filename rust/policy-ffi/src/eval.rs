@@ -7,7 +7,6 @@
 use crate::abi::{err, Node, Rc, Req, Res, IDS_MAX, R};
 use crate::compile::Cedar;
 use crate::index::{Action, Rule};
-use crate::known::Known;
 use cedar_policy_core::ast::{
     Context, Eid, Entity, EntityType, EntityUID, Literal, Name, PartialValue, Request,
     RestrictedExpr, SlotEnv, Value, ValueKind,
@@ -209,9 +208,11 @@ pub unsafe fn entities(c: &Cedar, base: &Entities, nodes: &[Node]) -> R<Entities
     // A type without grandparents cannot break the closure; the check below refuses other types.
     let closure =
         if c.flat { TCComputation::AssumeAlreadyComputed } else { TCComputation::ComputeNow };
-    let schema = Known { schema: &c.schema, types: &c.described };
+    let fits = |e: &Arc<Entity>| c.kinds.get(e.uid().entity_type()).is_some_and(|k| k.holds(e));
+    let asks_cedar = !all.iter().all(fits);
+    let schema = asks_cedar.then(|| c.known());
     base.clone()
-        .add_entities(all, Some(&schema), closure, Extensions::all_available())
+        .add_entities(all, schema.as_ref(), closure, Extensions::all_available())
         .or_else(|e| err(Rc::Entity, e.to_string()))
 }
 
@@ -262,7 +263,7 @@ pub unsafe fn question<'a>(c: &'a Cedar, base: &'a Entities, q: &Req) -> R<Quest
         (action.uid.clone(), None),
         (uid(c, q.rtype, q.rid)?, None),
         context,
-        Some(&c.schema),
+        Some(&c.known()),
         Extensions::all_available(),
     )
     .or_else(|e| err(Rc::Request, e.to_string()))?;

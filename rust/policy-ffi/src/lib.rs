@@ -9,6 +9,7 @@ mod eval;
 mod index;
 mod known;
 mod scan;
+mod shape;
 #[cfg(test)]
 mod tests;
 

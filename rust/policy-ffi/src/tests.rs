@@ -1,9 +1,9 @@
 //! Our index beside Cedar's own authorizer: random rules, random requests, the same answer.
 
-use crate::abi::{Node, Rc, Req, Res, Slice};
+use crate::abi::{Node, Rc, Req, Res, Slice, R};
 use crate::compile::{compile, Cedar, Source};
 use crate::eval;
-use cedar_policy_core::ast::PolicySet;
+use cedar_policy_core::ast::{Context, PolicySet};
 use cedar_policy_core::authorizer::{AuthorizationError, Authorizer, Decision};
 use cedar_policy_core::parser::parse_policyset;
 use std::collections::BTreeSet;
@@ -322,4 +322,69 @@ fn entities_must_be_those_of_the_schema() {
     assert_eq!(with(6, long("", 1)), Some(Rc::Entity)); // a tag of another type
     assert_eq!(entities_rc(&c, &good[..6]), Some(Rc::Request)); // cut short
     assert_eq!(entities_rc(&c, &good[..1]), Some(Rc::Request));
+}
+
+/// One node of a tree made another: its kind, its name, its type, its size or what it holds.
+fn damaged(dice: &mut Dice, nodes: &[Node]) -> Vec<Node> {
+    let types = ["Attorn::Role", "Attorn::ArgNum", "Attorn::User", "Attorn::Action"];
+    let mut v = nodes.to_vec();
+    let n = &mut v[dice.roll(nodes.len())];
+    match dice.roll(5) {
+        0 => n.kind = 1 + dice.roll(8) as u8,
+        1 => n.key = Slice::of(["", "n", "now", "owner", "active", "ctl"][dice.roll(6)]),
+        2 => n.t = Slice::of(types[dice.roll(4)]),
+        3 => n.kids = dice.roll(4) as u32,
+        _ => n.i = dice.roll(3) as i64,
+    }
+    v
+}
+
+#[test]
+fn shapes_hold_what_cedar_lets_pass_and_no_more() {
+    let seed = std::env::var("SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(20_261_124);
+    let mut dice = Dice(seed);
+    let (c, _) = compile(&[], SCHEMA.as_bytes(), 0).expect("compiles");
+    let (mut cedars, _) = compile(&[], SCHEMA.as_bytes(), 0).expect("compiles");
+    (cedars.kinds, cedars.contexts) = Default::default(); // every check is Cedar's
+    let (mut passed, mut refused) = (0, 0);
+    for round in 0..20_000 {
+        let tool = (dice.roll(2) == 0).then_some("t0");
+        let (mut nodes, mut context) = (entities(&mut dice, "a0", tool, "w0"), context(tool.is_some()));
+        match round % 3 {
+            0 => {}
+            1 => nodes = damaged(&mut dice, &nodes),
+            _ => context = damaged(&mut dice, &context),
+        }
+        let req = Req {
+            ptype: Slice::of("Attorn::Agent"),
+            pid: Slice::of("a0"),
+            aid: Slice::of(if tool.is_some() { "call" } else { "list" }),
+            rtype: Slice::of(if tool.is_some() { "Attorn::Tool" } else { "Attorn::Route" }),
+            rid: Slice::of(tool.unwrap_or("w0")),
+            context: context.as_ptr(),
+            n_context: context.len(),
+            entities: nodes.as_ptr(),
+            n_entities: nodes.len(),
+        };
+        let ours = unsafe { eval::question(&c, &c.action_entities, &req) };
+        let theirs = unsafe { eval::question(&cedars, &cedars.action_entities, &req) };
+        let rc = |e: &R<eval::Question>| e.as_ref().err().map(|e| e.0);
+        assert_eq!(rc(&ours), rc(&theirs), "seed {seed}, round {round}");
+        if round % 3 == 0 {
+            let fits = ours.as_ref().is_ok_and(|q| plainly_fits(&c, q));
+            assert!(fits, "seed {seed}, round {round}");
+        }
+        passed += usize::from(ours.is_ok());
+        refused += usize::from(ours.is_err());
+    }
+    println!("seed {seed}: {passed} passed, {refused} refused");
+    assert!(passed > 6_000 && refused > 6_000);
+}
+
+/// Cedar was not needed.
+fn plainly_fits(c: &Cedar, q: &eval::Question) -> bool {
+    let mut entities = q.store.iter().filter(|e| !e.uid().is_action());
+    let Some(Context::Value(context)) = q.request.context() else { return false };
+    entities.all(|e| c.kinds[e.uid().entity_type()].holds(e))
+        && q.request.action().uid().is_some_and(|a| c.contexts[a].hold_all(context))
 }
