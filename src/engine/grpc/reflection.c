@@ -82,7 +82,13 @@ static void symbol_add(struct reflection *x, str_t scope, str_t name)
 	symbol_t *s = &x->symbols[x->n_symbols];
 
 	CHECK(x->n_symbols < SYMBOLS_MAX && scope.n + name.n + 2 <= SYMBOL_BYTES_MAX);
-	snprintf(s->name, sizeof(s->name), "%.*s%s%.*s", STR_ARG(scope), scope.n ? "." : "", STR_ARG(name));
+	char *end = s->name;
+	if (scope.n) {
+		end = mempcpy(end, scope.p, scope.n); /* of another row: snprintf may not be told so */
+		*end++ = '.';
+	}
+	end = name.n ? mempcpy(end, name.p, name.n) : end;
+	*end = '\0';
 	s->file = x->n_files;
 	x->n_symbols++;
 }
