@@ -7,6 +7,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 IDS = [f"oauth:P{n}" for n in range(1, 108)] + [f"mcp:G{n}" for n in range(1, 42)] + [f"mcp:W{n}" for n in range(1, 14)]
+for letter, last in {"E": 10, "X": 14, "J": 9, "W": 1, "B": 6, "I": 40, "A": 14, "L": 13}.items():
+    IDS += [f"spiffe:{letter}{n}" for n in range(1, last + 1)]
+IDS += ["spiffe:P2"]
 LINE = re.compile(r"^\| ([a-z]+:[A-Z]\d+) \| (.+?) \| (.+) \|$", re.M)
 ROWS = {name: held for name, _, held in LINE.findall((ROOT / "docs/cases.md").read_text())}
 
