@@ -22,6 +22,37 @@ enum {
 	NODE_NAME_BYTES_MAX = 256, /* of a user or group */
 	NODE_ATTEST_TIMEOUT_MS = 2000, /* one foreign service asked: systemd, docker */
 	NODE_DOCKER_ANSWER_BYTES_MAX = 1 << 20,
+	NODE_LANE_THREADS = 4, /* attestations at once: one slow service does not stop the others */
+	NODE_LANE_QUEUE_MAX = 1024,
+
+	/* entries and bundles, as the authority tells them */
+	NODE_ENTRIES_MAX = 20000, /* what one authority holds */
+	NODE_BUCKETS = 4096, /* entries by their first selector */
+	NODE_FEED_LINE_BYTES_MAX = 1 << 20, /* a bundle of 64 RSA-4096 keys */
+	NODE_BUNDLES_MAX = 64,
+	NODE_FEED_STALE_MS = 10000, /* the authority says something every 2 s */
+	NODE_AGAIN_MIN_MS = 50, /* after a lost feed; doubles */
+	NODE_AGAIN_MAX_MS = 2000,
+
+	/* SVIDs */
+	NODE_SVIDS_MAX = 900, /* keys in the slab of 1,024 slots, with room for those being replaced */
+	NODE_MATCHES_MAX = 64, /* identities of one process */
+	NODE_BATCH_MAX = 16, /* requests for certificates in one message: what the authority takes */
+	NODE_BATCHES_MAX = 4, /* messages under way */
+	NODE_ISSUE_TIMEOUT_MS = 10000,
+	NODE_ISSUE_AGAIN_MS = 1000, /* after a failure; doubles to 16 s */
+	NODE_ISSUE_AGAIN_MAX_MS = 16000,
+	NODE_JWTS_MAX = 4096, /* tokens kept, 1 KiB each */
+	NODE_JWT_WAITERS_MAX = 4096, /* calls that wait for a token */
+	NODE_FIRST_WAIT_MS = 2000, /* for a first answer that is on its way (spiffe.md 21) */
+
+	/* runs */
+	NODE_RUNS_MAX = 1024,
+	NODE_RUN_ID_BYTES = 32, /* 128 bits in hex */
+	NODE_CONTROL_BYTES_MAX = 16 << 10, /* one datagram */
+	NODE_CONTROLS_MAX = 64, /* runners at once */
+	NODE_CONTROL_TIMEOUT_MS = 10000, /* from connect to answer */
+	NODE_OVER_AGAIN_MS = 1000, /* the end of a run is told until it was heard */
 };
 
 /* What one uid may have hashed in a minute: two of the largest executables. Beyond it the digest is
