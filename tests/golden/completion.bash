@@ -2,7 +2,7 @@ _attorn() {
 	local cur=${COMP_WORDS[COMP_CWORD]} words= options=
 	COMPREPLY=()
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		COMPREPLY=($(compgen -W 'up init authority gateway help status user role agent route secret grant token policy mcp http explain ledger completion' -- "$cur"))
+		COMPREPLY=($(compgen -W 'up init authority gateway help status user role agent route secret grant token policy run mcp http explain ledger completion' -- "$cur"))
 		return
 	fi
 	case ${COMP_WORDS[1]} in
@@ -15,6 +15,7 @@ _attorn() {
 	grant) words='create revoke list show' options='--help --dir --url --json --as --user-key --passphrase-file --agent --scope --allow --uses --for --depth --reason' ;;
 	token) words='get capability introspect revoke' options='--help --dir --json --key --agent --grant --issuer --file --data' ;;
 	policy) words='push check rules show' options='--help --dir --url --json --as --user-key --passphrase-file' ;;
+	run) words='' options='--help --dir --as --grant --entry' ;;
 	mcp) words='' options='--help --dir --json --key --agent --grant --issuer' ;;
 	http) words='' options='--help --dir --json --key --agent --grant --issuer --data --type' ;;
 	explain) words='' options='--help --dir --url --json --as --user-key --passphrase-file' ;;

@@ -13,6 +13,7 @@ const cli_verb_t cli_verbs[] = {
 	{ "grant", "lend authority to an agent, take it back", cli_grant_words },
 	{ "token", "what an agent gets for its key and grant", cli_token_words },
 	{ "policy", "the rules that decide every call", cli_policy_words },
+	{ "run", "start an agent whose identity is born with its process", cli_run_words },
 	{ "mcp", "speak MCP on stdio for an agent (no SDK needed)", cli_mcp_words },
 	{ "http", "one call to an HTTP API behind the gateway", cli_http_words },
 	{ "explain", "the story of one call", cli_explain_words },

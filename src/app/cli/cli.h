@@ -13,6 +13,7 @@ typedef struct {
 	const char *kek_passphrase_file; /* NULL: none */
 	int signer_fd; /* inherited; 0: none */
 	uint16_t port;
+	bool oldest_kernel;
 } cli_start_t;
 
 typedef struct cli cli_t;

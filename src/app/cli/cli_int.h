@@ -21,9 +21,9 @@ extern const cli_exit_t cli_exits[];
 /* Every option of every verb; a verb's row says which of them it takes. */
 struct cli {
 	const char *dir, *url; /* where the authority is: a working directory, or its URL */
-	bool json;
+	bool json, oldest_kernel;
 	const char *as, *user_key, *passphrase_file; /* who signs */
-	const char *key, *agent, *owner, *kind, *grant, *reason, *file, *out, *until;
+	const char *key, *agent, *owner, *kind, *grant, *entry, *reason, *file, *out, *until;
 	const char *data, *type, *issuer, *vkey, *operator_name, *kek_passphrase_file;
 	uint64_t uses, depth, from, to, port, signer_fd;
 	bool has_to;

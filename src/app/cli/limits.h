@@ -4,7 +4,7 @@
 
 enum {
 	CLI_LIST_MAX = 64, /* repeated --scope, --role, --allow */
-	CLI_ARGS_MAX = 16,
+	CLI_ARGS_MAX = 256, /* of attorn run's command; other verbs have their own */
 	CLI_ARG_BYTES_MAX = 16 << 10, /* one argument or option, but for --data: the longest document is no longer */
 	CLI_ARENA_BYTES_MAX = 256 << 20, /* an export or a policy directory in memory */
 	CLI_RESPONSE_BYTES_MAX = 64 << 20,

@@ -37,6 +37,8 @@ const cli_option_t cli_options[] = {
 	{ 'p', "port", "N", "first start: authority on port N, gateway on N+1 (default: 7480)", 0 },
 	{ 'q', "kek-passphrase-file", "FILE", "the passphrase that seals the signer's keys, read at each start", AT(kek_passphrase_file) },
 	{ 'S', "signer-fd", "N", "the inherited socket between authority and signer", 0 },
+	{ 'n', "entry", "ID", "which entry of the agent, where several have a runner", AT(entry) },
+	{ 'Z', "oldest-kernel", NULL, "bind callers the way Linux 6.1 can, on any kernel", 0 },
 	{ 0 },
 };
 
@@ -75,6 +77,9 @@ const char *cli_option_set(cli_t *c, const cli_option_t *o, const char *value)
 	switch (o->letter) {
 	case 'j':
 		c->json = true;
+		return NULL;
+	case 'Z':
+		c->oldest_kernel = true;
 		return NULL;
 	case 'U':
 		return number(value, 1, UINT32_MAX, &c->uses);

@@ -14,6 +14,7 @@ extern const cli_word_t cli_secret_words[];
 extern const cli_word_t cli_policy_words[];
 extern const cli_word_t cli_grant_words[];
 extern const cli_word_t cli_token_words[];
+extern const cli_word_t cli_run_words[];
 extern const cli_word_t cli_mcp_words[];
 extern const cli_word_t cli_http_words[];
 extern const cli_word_t cli_explain_words[];
@@ -22,6 +23,7 @@ extern const cli_word_t cli_completion_words[];
 
 /* Reads a public key in any of our forms as JWK text. */
 int cli_public_key(cli_t *c, const char *path, str_t *out_jwk);
+int cli_run(cli_t *c);
 /* POST {state}; going to active is signed. */
 int cli_state_set(cli_t *c, const char *path, const char *verb, const char *state, const char *said);
 /* POST {keys} of --key; and the end of one, whose owner's path is `path`. */

@@ -162,7 +162,8 @@ static void defaults(cli_t *c)
 static int row_run(cli_t *c, const cli_word_t *word)
 {
 	cli_start_t start = { .dir = c->dir, .passphrase_file = c->passphrase_file, .operator_name = c->operator_name,
-		.kek_passphrase_file = c->kek_passphrase_file, .signer_fd = (int)c->signer_fd, .port = (uint16_t)c->port };
+		.kek_passphrase_file = c->kek_passphrase_file, .signer_fd = (int)c->signer_fd, .port = (uint16_t)c->port,
+		.oldest_kernel = c->oldest_kernel };
 
 	return word->start ? word->start(&start) : word->run(c);
 }

@@ -457,6 +457,9 @@ err_t config_paths(const char *root, config_paths_t *out, diag_t *diag)
 	p.admin_socket = below(p.run_dir, "admin.sock");
 	p.internal_socket = below(p.run_dir, "internal.sock");
 	p.lock = below(p.run_dir, "lock");
+	p.node_dir = below(p.root, "run"); /* everybody may enter it */
+	p.workload_socket = below(p.node_dir, "workload.sock");
+	p.control_socket = below(p.node_dir, "control.sock");
 	if (strlen(p.internal_socket) > SOCKET_PATH_BYTES_MAX) {
 		diag_set(diag, 0, 0, "%s: path too long for a socket (107 bytes)", p.internal_socket);
 		return ERR_CONFIG;

@@ -30,7 +30,8 @@ typedef struct {
 /* Paths below the working directory W (wire.md 1). */
 typedef struct {
 	const char *root, *config, *keys_dir, *data, *database, *kek, *reserve, *run_dir, *admin_socket,
-		*internal_socket, *lock, *started, *signer_dir;
+		*internal_socket, *lock, *started, *signer_dir, *node_dir, *workload_socket,
+		*control_socket;
 } config_paths_t;
 
 /* Fills the paths of working directory `root` (made absolute); ERR_CONFIG when a socket path would not

@@ -173,8 +173,17 @@ static int run_gateway(const cli_start_t *args)
 	return rc ? rc : gateway_run(&s.paths, &s.config);
 }
 
+static int run_node(const cli_start_t *args)
+{
+	started_t s = { 0 };
+
+	descriptors_drop(0);
+	int rc = process_begin(args, &s);
+	return rc ? rc : node_run(&s.paths, &s.config, args->oldest_kernel);
+}
+
 static const cli_word_t up_words[] = {
-	{ "", "[--dir DIR]", "start signer, authority and gateway; the first start makes the directory, keys and a policy", CLI_START, 0, 0, NULL, run_up },
+	{ "", "[--dir DIR]", "start signer, authority, gateway and node; the first start makes the directory, keys and a policy", CLI_START, 0, 0, NULL, run_up },
 	{ 0 },
 };
 static const cli_word_t init_words[] = {
@@ -194,11 +203,17 @@ static const cli_word_t gateway_words[] = {
 	{ 0 },
 };
 
+static const cli_word_t node_words[] = {
+	{ "", "[--dir DIR]", "run this machine's node in the foreground: it says which process is which agent", "dZ", 0, 0, NULL, run_node },
+	{ 0 },
+};
+
 static const cli_verb_t own_verbs[] = {
-	{ "up", "start signer, authority and gateway here; the first start makes everything", up_words },
+	{ "up", "start signer, authority, gateway and node here; the first start makes everything", up_words },
 	{ "init", "make the working directory without starting", init_words },
 	{ "authority", "run the authority alone", authority_words },
 	{ "gateway", "run a gateway alone", gateway_words },
+	{ "node", "run this machine's node alone", node_words },
 	{ "signer", "hold the keys for an authority; attorn up starts it", signer_words },
 	{ 0 },
 };

@@ -39,6 +39,8 @@ typedef struct {
 MUST err_t first_start(const config_paths_t *paths, const first_start_t *o, bool *out_new, diag_t *diag);
 /* `signer_fd`: the authority's end of the socket. */
 int authority_run(const config_paths_t *paths, const config_t *config, int signer_fd);
+/* `oldest_kernel`: what attorn node --oldest-kernel says. */
+int node_run(const config_paths_t *paths, const config_t *config, bool oldest_kernel);
 int gateway_run(const config_paths_t *paths, const config_t *config);
 /* Opens the ledger of this store; its head is signed by `signer`, which must outlive it. */
 typedef struct {

@@ -1,6 +1,6 @@
-/* up.c: `attorn up`, the supervisor. It starts signer, authority and gateway from this very binary, starts one
+/* up.c: `attorn up`, the supervisor. It starts signer, authority, gateway and node from this very binary, starts one
  * again that dies, and ends when told: the gateway first, which has yet to tell the authority what became
- * of its calls, then the authority, then the signer. Signer and authority share a socket and their fate: when
+ * of its calls, then the node, then the authority, then the signer. Signer and authority share a socket and their fate: when
  * one is gone the other ends too, and both start again with a new one. A child that cannot start until a person changes something ends it
  * too. It holds nothing and decides nothing; killing it ends all children (parent-death signal). */
 #include <errno.h>
@@ -33,12 +33,12 @@ typedef struct {
 typedef struct {
 	const config_paths_t *paths;
 	const char *kek_passphrase_file;
-	child_t children[3];
+	child_t children[4];
 	bool stopping, announced;
 	int status; /* of ours */
 } up_t;
 
-enum { SIGNER, AUTHORITY, GATEWAY }; /* places in children */
+enum { SIGNER, AUTHORITY, NODE, GATEWAY }; /* places in children */
 
 static int64_t mono_ms(void)
 {
@@ -151,12 +151,13 @@ static void pair_tend(up_t *u, int64_t now)
 static void children_tend(up_t *u)
 {
 	int64_t now = mono_ms();
-	child_t *gateway = &u->children[GATEWAY];
 
 	if (!u->stopping) {
 		pair_tend(u, now);
-		if (gateway->pid == 0 && now >= gateway->start_at_ms) {
-			child_start(u, gateway, -1);
+		for (int i = NODE; i <= GATEWAY; i++) {
+			if (u->children[i].pid == 0 && now >= u->children[i].start_at_ms) {
+				child_start(u, &u->children[i], -1);
+			}
 		}
 		return;
 	}
@@ -194,7 +195,7 @@ int up_supervise(const config_paths_t *paths, const config_t *config, const char
 {
 	up_t u = { .paths = paths, .kek_passphrase_file = kek_passphrase_file,
 		.children = { [SIGNER] = { .role = "signer" }, [AUTHORITY] = { .role = "authority" },
-			[GATEWAY] = { .role = "gateway" } } };
+			[NODE] = { .role = "node" }, [GATEWAY] = { .role = "gateway" } } };
 	int fd, port;
 	diag_t diag = { 0 };
 	err_t e = port_take(config->gateway_host, config->gateway_port, &port, &diag);
