@@ -237,6 +237,9 @@ static void match_again(caller_t *k)
 	if (k->state != CALLER_KNOWN || !k->conn || !upstream_synced(n->upstream)) {
 		return;
 	}
+	if (!peer_pidfd_alive(k->peer.pidfd)) {
+		return; /* about to be cut; its run may have ended a moment before, and then it matched as another */
+	}
 	if (n->entries.needs & ~k->asked) {
 		attest_begin(k);
 		return;

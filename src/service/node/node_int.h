@@ -166,7 +166,7 @@ void control_close(control_t *c);
 
 /* --- caller.c: one connection to the Workload API ---------------------------------------------------------------------- */
 
-/* A request of a caller: waits until it is known who asks, then is served, perhaps for ever. */
+/* A request: waits until it is known who asks, then is served, perhaps for ever. */
 typedef struct call {
 	struct call *next;
 	caller_t *caller;
@@ -219,7 +219,6 @@ struct Google__Protobuf__Struct;
 MUST err_t claims_struct(arena_t *a, const json_t *claims, bool only, struct Google__Protobuf__Struct **out);
 grpc_code_t workload_guard(grpc_stream_t *s, void *node, const char **out_text);
 
-struct jwt_kept;
 struct node {
 	node_options_t o;
 	loop_t *loop;
@@ -230,7 +229,7 @@ struct node {
 	trust_t trust;
 	svid_t *svids;
 	size_t n_svids;
-	struct jwt_kept *jwts;
+	struct jwt_kept *jwts; /* jwt.c's */
 	size_t n_jwts;
 	run_t *runs;
 	size_t n_runs;
