@@ -178,7 +178,9 @@ static int run_node(const cli_start_t *args)
 	started_t s = { 0 };
 
 	descriptors_drop(0);
-	int rc = process_begin(args, &s);
+	signals_block();
+	int rc = start_common(args, &s); /* no rules here: the engine of policy is not loaded */
+	rc = rc ? rc : config_read(&s);
 	return rc ? rc : node_run(&s.paths, &s.config, args->oldest_kernel);
 }
 

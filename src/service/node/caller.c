@@ -162,6 +162,9 @@ static err_t attest_submit(caller_t *k)
 static void attest_begin(caller_t *k)
 {
 	k->state = CALLER_ATTESTING;
+	if (k->node->closing) {
+		return; /* the lane has gone */
+	}
 	if (!k->job && attest_submit(k) != OK) {
 		cut(k, "busy");
 	}

@@ -440,6 +440,19 @@ static void readable(void *owner, int events)
 	}
 }
 
+static bool has_room(const control_t *s, int fd)
+{
+	struct ucred who = { .uid = (uid_t)-1 };
+	socklen_t n = sizeof(who);
+	size_t same = 0;
+
+	(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n);
+	for (const conn_t *c = s->conns; c; c = c->next) {
+		same += c->runner.uid == who.uid;
+	}
+	return s->n_conns < NODE_CONTROLS_MAX && same < NODE_CONTROLS_PER_UID_MAX;
+}
+
 static void conn_open(control_t *s, int fd)
 {
 	conn_t *c = heap_new(conn_t);
@@ -448,7 +461,7 @@ static void conn_open(control_t *s, int fd)
 	c->n = s->n;
 	c->fd = fd;
 	c->runner = (peer_t){ .pidfd = -1, .proc = -1, .exe = -1 };
-	err_t e = s->n_conns < NODE_CONTROLS_MAX ? peer_open(&s->n->kernel, fd, &c->runner) : ERR_THROTTLED;
+	err_t e = has_room(s, fd) ? peer_open(&s->n->kernel, fd, &c->runner) : ERR_THROTTLED;
 	e = e == OK ? loop_watch_open(s->n->loop, fd, readable, c, &c->watch) : e;
 	if (e != OK) {
 		peer_close(&c->runner);

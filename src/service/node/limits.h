@@ -51,6 +51,7 @@ enum {
 	NODE_RUN_ID_BYTES = 32, /* 128 bits in hex */
 	NODE_CONTROL_BYTES_MAX = 16 << 10, /* one datagram */
 	NODE_CONTROLS_MAX = 64, /* runners at once */
+	NODE_CONTROLS_PER_UID_MAX = 16, /* of one user: nobody keeps the others from starting agents */
 	NODE_CONTROL_TIMEOUT_MS = 10000, /* from connect to answer */
 	NODE_OVER_AGAIN_MS = 1000, /* the end of a run is told until it was heard */
 };

@@ -38,7 +38,8 @@ err_t node_open(const node_options_t *o, node_t **out, diag_t *diag)
 	return OK;
 }
 
-static void upstream_closed(void *owner)
+/* After the answers that were still on their way through the loop's queue. */
+static void all_done(void *owner)
 {
 	node_t *n = owner;
 	void (*closed)(void *) = n->closed;
@@ -55,6 +56,13 @@ static void upstream_closed(void *owner)
 	if (closed) {
 		closed(closed_owner);
 	}
+}
+
+static void upstream_closed(void *owner)
+{
+	node_t *n = owner;
+
+	loop_post(n->loop, all_done, n);
 }
 
 static void server_closed(void *owner)

@@ -536,12 +536,29 @@ static int memfd(char **a)
 	return 1;
 }
 
+/* A10: connects as fast as it can for some seconds, and says how often. */
+static int flood(char **a)
+{
+	int64_t until = now_us() + atol(a[1]) * 1000000ll;
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	unsigned long n = 0;
+
+	snprintf(at.sun_path, sizeof(at.sun_path), "%s", a[0]);
+	while (now_us() < until) {
+		int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+		n += connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0;
+		close(fd);
+	}
+	printf("%lu\n", n);
+	return 0;
+}
+
 static const struct {
 	const char *word;
 	int (*run)(char **a);
 } words[] = { { "honest", honest }, { "stays", stays }, { "sleeps", sleeps }, { "a1", a1 }, { "a2", a2 }, { "a3", a3 },
 	{ "a4", a4 }, { "as_pid", as_pid }, { "a5", a5 }, { "speaks", speaks }, { "a6", a6 }, { "a9", a9 },
-	{ "a11", a11 }, { "a12", a12 }, { "a15", a15 }, { "memfd", memfd } };
+	{ "a11", a11 }, { "a12", a12 }, { "a15", a15 }, { "memfd", memfd }, { "flood", flood } };
 
 int main(int argc, char **argv)
 {
