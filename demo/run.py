@@ -505,7 +505,7 @@ class Story(Teller):
         self.say(run.stdout.strip())
         export = on.export()
         size, root = stage.stranger.verify(export, vkey)
-        self.must(size == on.entries(), "the signed head covers every record")
+        self.must(on.is_covered(size), "the signed head covers every record")
         self.say(f"a verifier written from RFC 6962 alone agrees: {size} records, root {base64.b64encode(root).decode()[:16]}...")
         index, copy = self.flip(export)
         run = on.run("ledger", "verify", "--file", copy, "--vkey", vkey)

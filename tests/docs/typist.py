@@ -41,7 +41,7 @@ async def talk(words):
 def last_call():
     export = subprocess.run([REAL, "ledger", "export", "--json"], capture_output=True, text=True, check=True).stdout
     import base64
-    records = [json.loads(base64.b64decode(json.loads(line)["leaf"])) for line in export.splitlines()[:-1]]
+    records = [json.loads(base64.b64decode(json.loads(line)["leaf"])) for line in export.splitlines() if line.startswith('{"index":')]
     return [record["rid"] for record in records if record["type"] == "attempt"][-1]
 
 
