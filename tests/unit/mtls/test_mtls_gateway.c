@@ -240,8 +240,12 @@ static str_t token_make(const token_t *t)
 		c.n_items = 0;
 	}
 	assert_int_equal(delegation_claims_write(w.a, &c, &payload), OK);
-	const jose_sign_t header = { .typ = STR("at+jwt"), .kid = vault_token_kid(w.t->vault) };
-	assert_int_equal(jose_jws_sign(w.a, vault_token_key(w.t->vault), &header, payload, &text), OK);
+	const jose_sign_t header = { .typ = STR("at+jwt"), .kid = str_of(w.t->keys.token_kid) };
+	uint8_t sig[SIGNER_SIGNATURE_BYTES];
+	str_t input;
+	assert_int_equal(jose_jws_input(w.a, CRYPTO_ED25519, &header, payload, &input), OK);
+	assert_int_equal(signer_client_sign(w.t->signing.client, header.kid, 1000 + n, input, sig), OK);
+	assert_int_equal(jose_jws_seal(w.a, input, str_bytes(sig, sizeof(sig)), &text), OK);
 	return text;
 }
 
