@@ -244,6 +244,23 @@ static void pub_file(void **state)
 	assert_true(crypto_pub_eq(&pub, crypto_key_pub(ed)));
 }
 
+/* RSA is for CAs, whose keys lie in no file a person names. */
+static void key_file_of_rsa_is_refused(void **state)
+{
+	AUTO(crypto_key_free) crypto_key_t *rsa = NULL;
+	AUTO(secret_done) secret_t der = { 0 };
+	AUTO(buf_wipe) buf_t pem;
+	crypto_key_t *key = NULL;
+
+	(void)state;
+	buf_init(&pem, 8192);
+	assert_int_equal(crypto_key_generate_rsa(2048, &rsa), OK);
+	assert_int_equal(crypto_key_to_pkcs8(rsa, &der), OK);
+	pem_add(&pem, STR("PRIVATE KEY"), secret_peek(&der));
+	assert_int_equal(jose_key_read(buf_str(&pem), &key, NULL), ERR_KEY);
+	assert_null(key);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -256,6 +273,7 @@ int main(void)
 		cmocka_unit_test(too_many_keys),
 		cmocka_unit_test(key_file_round_trip),
 		cmocka_unit_test(key_file_halves_must_match),
+		cmocka_unit_test(key_file_of_rsa_is_refused),
 		cmocka_unit_test(pub_file),
 	};
 	return cmocka_run_group_tests_name("jose_jwk", tests, kit_setup, kit_teardown);

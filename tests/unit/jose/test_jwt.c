@@ -69,6 +69,54 @@ static void signed_by_us_is_read_by_us(void **state)
 	}
 }
 
+/* Two halves, for keys that another process holds, make the very token one step makes. */
+static void input_and_seal_are_one_signature(void **state)
+{
+	const jose_sign_t h = { .typ = STR("at+jwt"), .kid = STR("k1") };
+	uint8_t sig[CRYPTO_SIG_BYTES_MAX];
+	str_t whole, input, sealed;
+	size_t n = 0;
+
+	(void)state;
+	assert_int_equal(jose_jws_sign(arena, ed, &h, STR(BODY), &whole), OK);
+	assert_int_equal(jose_jws_input(arena, CRYPTO_ED25519, &h, STR(BODY), &input), OK);
+	assert_true(str_starts(whole, input));
+	assert_int_equal(crypto_key_sign_as(ed, CRYPTO_ED25519, input, sig, &n), OK);
+	assert_int_equal(jose_jws_seal(arena, input, str_bytes(sig, n), &sealed), OK);
+	assert_true(str_eq(whole, sealed));
+	assert_int_equal(jose_jws_seal(arena, input, STR_NULL, &sealed), ERR_SIGNATURE);
+}
+
+/* RSA and the larger curves verify for those who ask for them; a token of ours never asks. */
+static void the_list_of_algorithms_is_the_callers(void **state)
+{
+	static const crypto_alg_t algs[] = { CRYPTO_RS256, CRYPTO_RS512, CRYPTO_PS256, CRYPTO_PS384 };
+	AUTO(crypto_key_free) crypto_key_t *rsa = NULL;
+
+	(void)state;
+	assert_int_equal(crypto_key_generate_rsa(2048, &rsa), OK);
+	jose_jwk_t jwk = { .pub = *crypto_key_pub(rsa), .kid = STR("k1") };
+	const jose_jwks_t set = { &jwk, 1 };
+	for (size_t i = 0; i < ARRAY_LEN(algs); i++) {
+		const jose_sign_t h = { .typ = STR("at+jwt"), .kid = STR("k1") };
+		uint8_t sig[CRYPTO_SIG_BYTES_MAX];
+		jose_expect_t x = expect();
+		str_t input, text;
+		size_t n = 0;
+
+		x.key = NULL, x.jwks = &set;
+		assert_int_equal(jose_jws_input(arena, algs[i], &h, STR(BODY), &input), OK);
+		assert_int_equal(crypto_key_sign_as(rsa, algs[i], input, sig, &n), OK);
+		assert_int_equal(jose_jws_seal(arena, input, str_bytes(sig, n), &text), OK);
+		assert_int_equal(verify(text, &x), ERR_ALGORITHM);
+		x.algs = CRYPTO_ALG_BIT(algs[i]);
+		assert_int_equal(verify(text, &x), OK);
+		jwk.alg = algs[(i + 1) % ARRAY_LEN(algs)]; /* a key for one algorithm serves no other */
+		assert_int_equal(verify(text, &x), ERR_SIGNATURE);
+		jwk.alg = CRYPTO_ALG_NONE;
+	}
+}
+
 typedef struct {
 	const char *header;
 	err_t expected;
@@ -389,6 +437,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(good_token),
 		cmocka_unit_test(signed_by_us_is_read_by_us),
+		cmocka_unit_test(input_and_seal_are_one_signature),
+		cmocka_unit_test(the_list_of_algorithms_is_the_callers),
 		cmocka_unit_test(header_table),
 		cmocka_unit_test(typ_optional),
 		cmocka_unit_test(claim_table),
