@@ -3,6 +3,7 @@
 #include <linux/capability.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -10,7 +11,8 @@
 #include "app/main/main_int.h"
 #include "service/node/node.h"
 
-enum { STOP_GRACE_MS = 2000, CAPABILITIES = 64 };
+enum { STOP_GRACE_MS = 2000, CAPABILITIES = 64,
+	DESCRIPTORS = 20000 /* four for each connection */ };
 
 typedef struct {
 	loop_t *loop;
@@ -63,6 +65,21 @@ static err_t privileges_drop(const config_paths_t *paths, diag_t *diag)
 	return e;
 }
 
+/* Root may have what it needs; others take what their limit allows. */
+static void descriptors_allow(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) != 0 || r.rlim_cur >= DESCRIPTORS) {
+		return;
+	}
+	if (geteuid() == 0 && r.rlim_max < DESCRIPTORS) {
+		r.rlim_max = DESCRIPTORS;
+	}
+	r.rlim_cur = r.rlim_max < DESCRIPTORS ? r.rlim_max : DESCRIPTORS;
+	(void)setrlimit(RLIMIT_NOFILE, &r); /* node.c counts with what is there */
+}
+
 /* --- life -------------------------------------------------------------------------------------------------------- */
 
 /* Everybody may enter, only we may write: a socket of ours cannot be replaced (spiffe.md 23). */
@@ -89,6 +106,7 @@ static err_t daemon_open(daemon_t *p, const config_paths_t *paths, const config_
 		.docker_sockets = { "/var/run/docker.sock", "/run/podman/podman.sock" } };
 
 	umask(0022);
+	descriptors_allow();
 	TRY(folder_open(paths->node_dir, diag));
 	TRY(node_open(&o, &p->node, diag));
 	return privileges_drop(paths, diag);

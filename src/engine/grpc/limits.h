@@ -6,7 +6,7 @@ enum {
 	/* connections */
 	GRPC_CONNECTIONS_DEFAULT = 4096, /* per server; the next one is closed at once */
 	GRPC_CONNECTIONS_PER_UID_DEFAULT = 512, /* one uid must not take them all (spiffe.md 22, A10) */
-	GRPC_ACCEPT_BACKLOG = 511,
+	GRPC_ACCEPT_BACKLOG = 4096, /* the kernel's own bound; one user's flood must not fill it between two turns */
 	GRPC_ACCEPTS_PER_TURN = 64, /* then others get their turn of the loop */
 	GRPC_READS_PER_TURN = 4, /* of one connection */
 	GRPC_READ_BYTES = 16 << 10, /* one chunk: fewer PINGs than nghttp2's 1000 queued ACKs */

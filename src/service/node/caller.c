@@ -304,12 +304,33 @@ static void proved(grpc_conn_t *c, err_t e, void *owner)
 	attest_begin(k);
 }
 
+/* A user who connects without end is turned away before it costs a look at its process: what waits behind it in
+ * the listener's queue is everybody's (A10). */
+static bool in_pace(node_t *n, uid_t uid)
+{
+	uint64_t now_us = loop_mono_us(n->loop);
+	size_t at = uid % NODE_CONNECT_UIDS;
+
+	if (n->pace[at].uid != uid && n->pace[at].due_us > now_us) {
+		return true; /* two busy users in one place: the first is watched */
+	}
+	if (n->pace[at].uid != uid || n->pace[at].due_us < now_us) {
+		n->pace[at].uid = uid;
+		n->pace[at].due_us = now_us;
+	}
+	if (n->pace[at].due_us - now_us > (uint64_t)NODE_CONNECT_BURST * NODE_CONNECT_US) {
+		return false;
+	}
+	n->pace[at].due_us += NODE_CONNECT_US;
+	return true;
+}
+
 err_t caller_connect(grpc_conn_t *c, int fd, const struct ucred *ucred, void *node)
 {
 	node_t *n = node;
 	peer_t peer;
 
-	(void)ucred;
+	ENSURE(in_pace(n, ucred->uid), ERR_THROTTLED);
 	TRY(peer_open(&n->kernel, fd, &peer));
 	caller_t *k = heap_new(caller_t);
 	k->node = n;

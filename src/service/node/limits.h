@@ -16,6 +16,15 @@ enum {
 	NODE_DIGEST_SETTLED_S = 2, /* a file younger than this is hashed again: its ctime may not tell */
 	NODE_DIGEST_UIDS_MAX = 1024, /* uids whose budget is kept */
 
+	/* connections */
+	NODE_CONN_DESCRIPTORS = 4, /* socket, pidfd, /proc directory, executable */
+	NODE_OTHER_DESCRIPTORS = 256, /* the feed, the lane's work, runs and runners */
+	NODE_CONNECTIONS_MAX = 4096,
+	NODE_CONNECT_BURST = 256, /* connections of one user at once, then one every NODE_CONNECT_US */
+	NODE_CONNECT_US = 2000,
+	NODE_CONNECT_UIDS = 256, /* users watched at a time */
+	NODE_UID_SHARE = 8, /* one user has at most this part of the connections (A10) */
+
 	/* attestation */
 	NODE_SELECTORS_MAX = 512, /* of one process: 256 groups twice */
 	NODE_SELECTOR_BYTES_MAX = 4200, /* unix:path: and the longest path */

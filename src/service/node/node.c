@@ -1,19 +1,31 @@
 /* node.c: the daemon put together, and its end. */
 #include "service/node/node_int.h"
 
-#include <unistd.h>
+#include <sys/resource.h>
 
 str_t node_kernel_text(const node_t *n)
 {
 	return peer_kernel_text(&n->kernel);
 }
 
+/* As many connections as there are descriptors for: one that is accepted must be looked at. */
+static uint32_t connections_max(void)
+{
+	struct rlimit r;
+	rlim_t have = getrlimit(RLIMIT_NOFILE, &r) == 0 ? r.rlim_cur : 1024;
+	rlim_t room = have > NODE_OTHER_DESCRIPTORS ? (have - NODE_OTHER_DESCRIPTORS) / NODE_CONN_DESCRIPTORS : 0;
+
+	return room < NODE_UID_SHARE ? NODE_UID_SHARE : room < NODE_CONNECTIONS_MAX ? (uint32_t)room : NODE_CONNECTIONS_MAX;
+}
+
 static err_t server_open(node_t *n, diag_t *diag)
 {
+	uint32_t max = connections_max();
 	const grpc_service_t service = { .name = "SpiffeWorkloadAPI", .methods = workload_methods,
 		.n_methods = workload_n_methods, .guard = workload_guard, .owner = n };
 	const grpc_server_options_t o = { .path = n->o.workload_socket, .mode = 0666, .services = &service,
-		.n_services = 1, .health = true, .reflection = true, .on_connect = caller_connect,
+		.n_services = 1, .health = true, .reflection = true, .connections_max = max,
+		.connections_per_uid_max = max / NODE_UID_SHARE, .on_connect = caller_connect,
 		.on_close = caller_gone, .owner = n };
 
 	return grpc_server_open(n->loop, &o, &n->server, diag);

@@ -131,7 +131,6 @@ MUST err_t upstream_post(upstream_t *u, const char *path, str_t body, upstream_d
 bool upstream_synced(const upstream_t *u); /* entries and bundles are known */
 
 /* --- runs.c ------------------------------------------------------------------------------------------------------ */
-
 struct run {
 	struct run *next;
 	node_t *node;
@@ -158,14 +157,12 @@ void runs_over(node_t *n, str_t id, const char *why);
 void run_free(run_t *r);
 void runs_done(node_t *n);
 
-/* --- control.c ------------------------------------------------------------------------------------------------------ */
-
+/* --- control.c ------------------------------------------------------------------------------------------------- */
 typedef struct control control_t;
 MUST err_t control_open(node_t *n, control_t **out, diag_t *diag);
 void control_close(control_t *c);
 
-/* --- caller.c: one connection to the Workload API ---------------------------------------------------------------------- */
-
+/* --- caller.c: one connection to the Workload API ---------------------------------------------------------- */
 /* A request: waits until it is known who asks, then is served, perhaps for ever. */
 typedef struct call {
 	struct call *next;
@@ -210,8 +207,7 @@ call_t *call_new(caller_t *k, grpc_stream_t *s, void (*serve)(call_t *c));
 void call_serve(call_t *c);
 void call_free(call_t *c);
 
-/* --- workload.c ------------------------------------------------------------------------------------------------------------ */
-
+/* --- workload.c ---------------------------------------------------------------------------------------------- */
 extern const grpc_method_t workload_methods[];
 extern const size_t workload_n_methods;
 /* claims.c: the claims of a token as google.protobuf.Struct, in the arena. `only`: sub, aud and exp. */
@@ -238,6 +234,10 @@ struct node {
 	grpc_server_t *server;
 	control_t *control;
 	loop_timer_t changed;
+	struct {
+		uid_t uid;
+		uint64_t due_us;
+	} pace[NODE_CONNECT_UIDS]; /* caller.c */
 	bool closing;
 	void (*closed)(void *owner);
 	void *closed_owner;
