@@ -376,6 +376,90 @@ static void key_updates_are_bounded(void **state)
 	tls_rig_close(&r);
 }
 
+/* --- foreign programs --------------------------------------------------------------------------------- */
+
+typedef struct {
+	tls_rig_t *r;
+	char dir[64], binding[65], out[1 << 16];
+	size_t reused, fresh;
+	char curl[64], bare[64];
+} programs_t;
+
+static size_t run(const char *command, char *out, size_t max)
+{
+	FILE *f = popen(command, "r");
+
+	CHECK(f != NULL);
+	size_t n = fread(out, 1, max - 1, f);
+	out[n] = '\0';
+	pclose(f);
+	return n;
+}
+
+static void programs_run(void *arg)
+{
+	programs_t *p = arg;
+	char command[700];
+	const char *at;
+	unsigned port = p->r->b.port;
+
+	snprintf(command, sizeof(command),
+		"(printf 'GET /s HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\n\\r\\n'; sleep 1) | timeout 20 openssl s_client -connect "
+		"127.0.0.1:%u -cert %s/c.crt -key %s/c.key -keymatexport EXPORTER-Channel-Binding -keymatexportlen 32 2>&1",
+		port, p->dir, p->dir);
+	run(command, p->out, sizeof(p->out));
+	at = strstr(p->out, "Keying material: ");
+	snprintf(p->binding, sizeof(p->binding), "%.64s", at ? at + strlen("Keying material: ") : "");
+	snprintf(command, sizeof(command),
+		"timeout 20 openssl s_client -connect 127.0.0.1:%u -cert %s/c.crt -key %s/c.key -reconnect </dev/null 2>&1", port,
+		p->dir, p->dir);
+	size_t n = run(command, p->out, sizeof(p->out));
+	p->reused = count_in(str_bytes(p->out, n), STR("Reused, "));
+	p->fresh = count_in(str_bytes(p->out, n), STR("New, "));
+	snprintf(command, sizeof(command), "timeout 20 curl -s -k --cert %s/c.crt --key %s/c.key https://127.0.0.1:%u/curl",
+		p->dir, p->dir, port);
+	run(command, p->curl, sizeof(p->curl));
+	snprintf(command, sizeof(command), "timeout 20 curl -s -k https://127.0.0.1:%u/bare", port);
+	run(command, p->bare, sizeof(p->bare));
+}
+
+static void binding_seen(const tls_rig_t *r, char out[65])
+{
+	for (size_t i = 0; i < 32; i++) {
+		snprintf(out + 2 * i, 3, "%02X", r->peer.binding[i]);
+	}
+}
+
+static void openssl_and_curl_agree(void **state)
+{
+	static programs_t p;
+	tls_rig_t r;
+	char seen[65];
+
+	(void)state;
+	tls_rig_open(&r, NULL, NULL);
+	p = (programs_t){ .r = &r };
+	snprintf(p.dir, sizeof(p.dir), "/tmp/attorn-tls-XXXXXX");
+	assert_non_null(mkdtemp(p.dir));
+	cert_write(&world.client, p.dir, "c");
+	r.watch_path = "/s";
+	support_run(&r.b, programs_run, &p);
+	binding_seen(&(tls_rig_t){ .peer = r.watched }, seen);
+	assert_string_equal(p.binding, seen); /* RFC 9266: the same at both ends */
+	assert_int_equal(p.reused, 0);
+	assert_true(p.fresh >= 2);
+	assert_string_equal(p.curl, "/curl");
+	assert_string_equal(p.bare, "");
+	assert_int_equal(r.handled, 2);
+	char path[80];
+	snprintf(path, sizeof(path), "%s/c.crt", p.dir);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/c.key", p.dir);
+	unlink(path);
+	rmdir(p.dir);
+	tls_rig_close(&r);
+}
+
 /* --- time ---------------------------------------------------------------------------------------------- */
 
 static void dawdle(void *arg)
@@ -760,6 +844,7 @@ int main(void)
 		cmocka_unit_test(no_renegotiation),
 		cmocka_unit_test(nothing_resumes),
 		cmocka_unit_test(key_updates_are_bounded),
+		cmocka_unit_test(openssl_and_curl_agree),
 		cmocka_unit_test(handshakes_have_a_deadline),
 		cmocka_unit_test(a_certificate_ends),
 		cmocka_unit_test(aborted_handshakes_leave_nothing),

@@ -72,6 +72,9 @@ static void handler(net_exchange_t *x, void *owner)
 		r->peer.leaf = r->arena ? arena_str(r->arena, p->leaf) : STR_NULL;
 		r->peer.name = str_of(r->name);
 	}
+	if (p && r->watch_path && str_eq(net_path(x), str_of(r->watch_path))) {
+		r->watched = *p;
+	}
 	if (str_eq(net_path(x), STR("/hold"))) {
 		r->held = x;
 	} else if (str_eq(net_path(x), STR("/big"))) {

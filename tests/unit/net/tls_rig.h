@@ -22,6 +22,8 @@ typedef struct {
 	net_tls_peer_t peer; /* of the last request; strings in the arena */
 	bool peer_was_set;
 	char name[200];
+	const char *watch_path; /* whose peer is kept apart */
+	net_tls_peer_t watched;
 	net_exchange_t *held;
 	str_t reply; /* of /big */
 } tls_rig_t;
