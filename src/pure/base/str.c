@@ -146,9 +146,26 @@ static size_t utf8_step(const unsigned char *s, size_t left)
 	return overlong || surrogate || beyond ? 0 : n;
 }
 
+/* How many of the first bytes are ASCII, eight looked at in one step. */
+static size_t ascii_length(str_t s)
+{
+	size_t i = 0;
+
+	for (uint64_t eight; i + sizeof(eight) <= s.n; i += sizeof(eight)) {
+		memcpy(&eight, s.p + i, sizeof(eight));
+		if (eight & 0x8080808080808080ull) {
+			break;
+		}
+	}
+	while (i < s.n && !(s.p[i] & 0x80)) {
+		i++;
+	}
+	return i;
+}
+
 bool str_is_utf8(str_t s)
 {
-	for (size_t i = 0; i < s.n;) {
+	for (size_t i = ascii_length(s); i < s.n;) {
 		size_t n = utf8_step((const unsigned char *)s.p + i, s.n - i);
 		if (n == 0) {
 			return false;
