@@ -2,19 +2,26 @@
  * the checkpoint, by the writer alone and where its errors are seen (reference ledger 9.2). */
 #include "engine/store/store_int.h"
 
-enum { WARY_BATCHES = 64 }; /* after a failure: about a tenth of a second of load */
+enum {
+	WARY_BATCHES = 64, /* after a failure: about a tenth of a second of load */
+	FULLNESS_BATCHES = 16, /* asking the file system costs as much as two statements */
+};
 
 bool store_is_full(const store_t *s)
 {
 	return atomic_load(&s->full);
 }
 
-/* Notices a disk that is nearly full before a transaction dies of it, and one that has room again. */
+/* Notices a disk that is nearly full before a transaction dies of it, and one that has room again. Between two
+ * looks some megabytes may go: a transaction that dies of it gives the reserve away as well. */
 static void fullness_update(store_t *s)
 {
 	uint64_t room, wanted = STORE_LOW_BYTES;
 
-	if (s->reserve_bytes == 0 || disk_free(s->path, &room) != OK) {
+	if (s->reserve_bytes == 0 || (!atomic_load(&s->full) && s->batches++ % FULLNESS_BATCHES != 0)) {
+		return;
+	}
+	if (disk_free(s->path, &room) != OK) {
 		return;
 	}
 	if (!atomic_load(&s->full)) {

@@ -62,6 +62,8 @@ err_t store_open(str_t path, const store_options_t *options, store_t **out, diag
 	AUTO(store_close) store_t *s = heap_new(store_t);
 
 	CHECK(o->readers <= STORE_READERS_MAX);
+	/* no figures of memory, and so no lock around each allocation; for the first store of a process */
+	(void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	(void)pthread_mutex_init(&s->readers_lock, NULL);
 	(void)pthread_cond_init(&s->readers_free, NULL);
 	TRY(paths_set(s, path));

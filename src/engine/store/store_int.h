@@ -34,6 +34,7 @@ struct store {
 	uint64_t reserve_bytes; /* 0: none is kept */
 	store_txn_t *writer;
 	int wal_pages; /* of the last commit */
+	unsigned batches; /* so far */
 	int wary; /* batches to run with savepoints from the start */
 	atomic_bool full;
 	/* Readers come from several lane threads and are few: a mutex and a condition hand them out. */
