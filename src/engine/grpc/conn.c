@@ -307,6 +307,21 @@ void conn_free(grpc_conn_t *c)
 	server_gone_check(s);
 }
 
+/* What the server's owner said before it closed the server: as much as the kernel takes at once. */
+static void last_words(grpc_conn_t *c)
+{
+	buf_t *scratch = &c->server->scratch;
+	bool all = c->out.n == 0 || rest_write(c);
+	size_t sent = 0;
+
+	while (all) {
+		conn_fill(c, scratch);
+		all = scratch->n > 0 && bytes_write(c, buf_str(scratch), &sent);
+		wipe(scratch->p, scratch->n);
+		buf_clear(scratch);
+	}
+}
+
 static void turn(void *arg)
 {
 	grpc_conn_t *c = arg;
@@ -314,6 +329,9 @@ static void turn(void *arg)
 	if (!c->closing) {
 		flush(c);
 		return; /* if it is closing now, its turn comes again */
+	}
+	if (c->may_speak) {
+		last_words(c);
 	}
 	conn_free(c);
 }

@@ -95,7 +95,7 @@ grpc_counts_t grpc_server_counts(const grpc_server_t *s);
  * push for ever are their owner's to end (GRPC_UNAVAILABLE makes stock clients come back). */
 void grpc_server_stop(grpc_server_t *s);
 /* Stops, cuts every connection (gone, on_close) and frees the server; `closed` (may be NULL) is called
- * from a later turn. */
+ * from a later turn. Ends given before it still leave, as far as the kernel takes them at once. */
 void grpc_server_close(grpc_server_t *s, void (*closed)(void *owner), void *owner);
 /* Says what Health answers for `service` ("" is the whole server); pushed to watchers. A service that
  * was never set answers SERVING when it is mounted. ERR_LIMIT above GRPC_SERVICES_MAX names. */
@@ -111,7 +111,8 @@ uint32_t grpc_conn_streams(const grpc_conn_t *c); /* open now */
 /* Calls fn(stream, arg) for every stream whose method was called and that has not ended. `fn` may
  * send on and end the stream it is given, no other. */
 void grpc_conn_each(grpc_conn_t *c, void (*fn)(grpc_stream_t *s, void *arg), void *arg);
-/* Cuts it: nothing is read or written any more, gone and on_close follow in a later turn. */
+/* Cuts it: nothing is read or written any more, not even what was given before; gone and on_close follow in
+ * a later turn. */
 void grpc_conn_close(grpc_conn_t *c);
 /* The PING proof (spiffe.md 13.4 step 6): sends a PING with 8 random bytes and calls `done` once, from
  * the loop: OK when the ACK with these bytes came in a chunk stamped by the peer, ERR_TIMEOUT after

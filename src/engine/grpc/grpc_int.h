@@ -78,6 +78,7 @@ struct grpc_conn {
 	bool hello; /* the client's SETTINGS came */
 	bool accepted; /* on_connect said yes: on_close is owed */
 	bool draining, broken, closing; /* broken: GOAWAY is on its way, input is ignored */
+	bool may_speak; /* closing with the server, not for a reason of its own: what was said still goes */
 };
 
 typedef struct uid_count {

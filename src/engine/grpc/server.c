@@ -188,6 +188,7 @@ void grpc_server_close(grpc_server_t *s, void (*closed)(void *owner), void *owne
 	s->closed = closed;
 	s->closed_owner = owner;
 	for (grpc_conn_t *c = s->conns; c; c = c->next) {
+		c->may_speak = !c->closing && !c->broken;
 		conn_close_soon(c, NULL);
 	}
 	server_gone_check(s);

@@ -19,6 +19,7 @@ typedef struct {
 	grpc_server_t *server;
 	char folder[64], path[96];
 	bool refuse; /* on_connect says no */
+	bool says_goodbye; /* the held stream is ended just before the server */
 	grpc_stream_t *held; /* the last stream that waits */
 	unsigned n_gone, n_closed, n_connected, n_proofs, n_proofs_cancelled;
 	loop_timer_t timer;
@@ -182,6 +183,9 @@ static void world_end(void *arg)
 {
 	world_t *w = arg;
 
+	if (w->says_goodbye) {
+		grpc_end(w->held, GRPC_UNAVAILABLE, "the server ends");
+	}
 	grpc_server_close(w->server, server_closed, w->loop);
 }
 
@@ -417,6 +421,40 @@ static void peers_that_leave(void **state)
 	assert_int_equal(w.n_closed, 2);
 }
 
+static void *goodbye_main(void *arg)
+{
+	world_t *w = arg;
+	AUTO(arena_free) arena_t *a = arena_open();
+	AUTO(grpc_client_close) grpc_client_t *c = client_open(w);
+	const grpc_request_t r = { .path = "/t.T/Hold" };
+	grpc_status_t status;
+	str_t message;
+	bool more;
+
+	CHECK(grpc_client_begin(c, &r) == OK);
+	CHECK(grpc_client_next(c, a, 50, &more, &message, &status) == ERR_TIMEOUT);
+	w->says_goodbye = true;
+	loop_post(w->loop, world_end, w);
+	CHECK(grpc_client_next(c, a, 5000, &more, &message, &status) == OK && !more);
+	CHECK(status.code == GRPC_UNAVAILABLE && str_eq(status.text, STR("the server ends")));
+	return NULL;
+}
+
+static void ends_given_before_the_close(void **state)
+{
+	world_t w;
+	pthread_t thread;
+
+	world_open(&w);
+	assert_int_equal(pthread_create(&thread, NULL, goodbye_main, &w), 0);
+	loop_run(w.loop);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	loop_free(w.loop);
+	assert_int_equal(rmdir(w.folder), 0);
+	assert_int_equal(w.n_gone, 0);
+	assert_int_equal(w.n_closed, 1);
+}
+
 static void proof_client(world_t *w)
 {
 	AUTO(arena_free) arena_t *a = arena_open();
@@ -545,6 +583,7 @@ int main(void)
 		cmocka_unit_test(streaming),
 		cmocka_unit_test(deadlines),
 		cmocka_unit_test(peers_that_leave),
+		cmocka_unit_test(ends_given_before_the_close),
 		cmocka_unit_test(proofs),
 		cmocka_unit_test(cut_inside_a_handler),
 		cmocka_unit_test(refused_by_the_hook),
