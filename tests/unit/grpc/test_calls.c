@@ -8,6 +8,9 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "engine/flow/flow.h"
@@ -19,6 +22,7 @@ typedef struct {
 	grpc_server_t *server;
 	char folder[64], path[96];
 	bool refuse; /* on_connect says no */
+	bool prove_at_once; /* on_connect asks for a proof */
 	bool says_goodbye; /* the held stream is ended just before the server */
 	grpc_stream_t *held; /* the last stream that waits */
 	unsigned n_gone, n_closed, n_connected, n_proofs, n_proofs_cancelled;
@@ -106,7 +110,7 @@ static void proved(grpc_conn_t *c, err_t e, void *owner)
 
 	w->n_proofs += e == OK;
 	w->n_proofs_cancelled += e == ERR_CANCELLED;
-	if (e == OK) {
+	if (e == OK && s) {
 		assert_int_equal(grpc_send(s, STR("proved")), OK);
 		grpc_end(s, GRPC_OK, NULL);
 	}
@@ -145,6 +149,9 @@ static err_t on_connect(grpc_conn_t *c, int fd, const struct ucred *peer, void *
 	assert_int_equal(grpc_conn_fd(c), fd);
 	grpc_conn_set_owner(c, w);
 	w->n_connected++;
+	if (w->prove_at_once) {
+		assert_int_equal(grpc_conn_prove(c, proved, NULL), OK);
+	}
 	return w->refuse ? ERR_DENIED : OK;
 }
 
@@ -560,6 +567,88 @@ static void one_uid_has_a_bound(void **state)
 	assert_int_equal(w.n_closed, 3);
 }
 
+/* ---- frames by hand: who writes them, and an ACK that is none ------------------------------------------- */
+
+static const char hello[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" "\0\0\0\4\0\0\0\0\0";
+static const char wrong_ack[] = "\0\0\10\6\1\0\0\0\0" "notthese";
+
+static int raw_open(const world_t *w)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	memcpy(a.sun_path, w->path, strlen(w->path));
+	CHECK(fd >= 0 && connect(fd, (const struct sockaddr *)&a, sizeof(a)) == 0);
+	return fd;
+}
+
+static void raw_write(int fd, const char *bytes, size_t n)
+{
+	CHECK(send(fd, bytes, n, MSG_NOSIGNAL) == (ssize_t)n);
+}
+
+/* Reads until the server closes. */
+static void raw_drain(int fd)
+{
+	char bytes[4096];
+
+	while (recv(fd, bytes, sizeof(bytes), 0) > 0) {
+	}
+	close(fd);
+}
+
+static void child_client(world_t *w)
+{
+	int fd = raw_open(w), status = -1;
+	pid_t child = fork();
+
+	if (child == 0) {
+		_exit(send(fd, hello, sizeof(hello) - 1, MSG_NOSIGNAL) == sizeof(hello) - 1 ? 0 : 1);
+	}
+	CHECK(waitpid(child, &status, 0) == child && status == 0);
+	for (int i = 0; i < 1000 && counts(w).connections_now > 0; i++) {
+		usleep(2000);
+	}
+	grpc_counts_t n = counts(w);
+	CHECK(n.bad_stamps == 1 && n.connections_now == 0);
+	raw_drain(fd);
+}
+
+static void bytes_of_a_child_end_it(void **state)
+{
+	world_t w;
+
+	world_open(&w);
+	run(&w, child_client);
+	assert_int_equal(w.n_closed, 1);
+}
+
+static void wrong_ack_client(world_t *w)
+{
+	int fd = raw_open(w);
+
+	raw_write(fd, hello, sizeof(hello) - 1);
+	raw_write(fd, wrong_ack, sizeof(wrong_ack) - 1);
+	usleep(100000);
+	CHECK(counts(w).connections_now == 1); /* an ACK too many is no crime */
+	shutdown(fd, SHUT_RDWR);
+	close(fd);
+	for (int i = 0; i < 1000 && counts(w).connections_now > 0; i++) {
+		usleep(2000);
+	}
+}
+
+static void an_ack_of_other_bytes_proves_nothing(void **state)
+{
+	world_t w;
+
+	world_open(&w);
+	w.prove_at_once = true;
+	run(&w, wrong_ack_client);
+	assert_int_equal(w.n_proofs, 0);
+	assert_int_equal(w.n_proofs_cancelled, 1);
+}
+
 static void addresses(void **state)
 {
 	const char *const bad[] = { "", "x", "unix:x", "unix://host/x", "unix:", "http://x", "tcp://127.0.0.1:1", "//x" };
@@ -588,6 +677,8 @@ int main(void)
 		cmocka_unit_test(cut_inside_a_handler),
 		cmocka_unit_test(refused_by_the_hook),
 		cmocka_unit_test(one_uid_has_a_bound),
+		cmocka_unit_test(bytes_of_a_child_end_it),
+		cmocka_unit_test(an_ack_of_other_bytes_proves_nothing),
 		cmocka_unit_test(addresses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
