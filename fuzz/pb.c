@@ -1,5 +1,5 @@
 /* pb.c: messages of the Workload API, health and reflection. First byte: which type. What is read is, packed
- * again, read again and packed to the same bytes; no string of its outer level was cut short by a NUL. */
+ * again, read again and packed to the same bytes; no string of its outer level was cut short by a NUL (unit tests look deeper). */
 #include <protobuf-c/protobuf-c.h>
 
 #include "engine/grpc/client.h"

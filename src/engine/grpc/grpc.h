@@ -150,8 +150,8 @@ void grpc_end_err(grpc_stream_t *s, err_t e);
 /* ---- protobuf ----------------------------------------------------------------------------------- */
 
 /* Unpacks `bytes` into the arena, whose cap bounds what a peer can unfold. ERR_SYNTAX for bytes that
- * are no such message and for a string field that is not UTF-8 or holds a NUL (protobuf-c would cut it
- * there); of nested messages' strings only the outer level is checked. */
+ * are no such message, for a string at any level that is not UTF-8 or holds a NUL (protobuf-c would cut it
+ * there), and for messages 16 levels deep. */
 MUST err_t grpc_pb_read(const struct ProtobufCMessageDescriptor *type, arena_t *a, str_t bytes,
 	struct ProtobufCMessage **out_message);
 

@@ -3,6 +3,11 @@
 
 #include "engine/grpc/client.h"
 
+enum {
+	DEPTH_MAX = 16, /* claims are the deepest we meet: two levels for each of theirs */
+	FIELD_NUMBER_MAX = 0x1fffffff, /* of protobuf itself */
+};
+
 static void *pb_alloc(void *arena, size_t n)
 {
 	void *p = NULL;
@@ -48,21 +53,51 @@ static MUST err_t value_read(rd_t *r, unsigned wire, str_t *out)
 	return ERR_SYNTAX; /* groups: not in proto3 */
 }
 
-/* protobuf-c hands strings out as C strings: "a\0b" would be read as "a", and no one checks UTF-8. */
-static MUST err_t strings_check(const ProtobufCMessageDescriptor *type, str_t bytes)
-{
-	rd_t r = rd_of(bytes);
+/* One message being walked. */
+typedef struct {
+	const ProtobufCMessageDescriptor *type;
+	rd_t r;
+} level_t;
 
-	while (!rd_empty(&r)) {
-		uint64_t key = 0;
-		str_t value = STR_NULL;
-		TRY(varint_read(&r, &key));
-		TRY(value_read(&r, key & 7, &value));
-		ENSURE(key >> 3 != 0 && key >> 3 <= 0x1fffffff, ERR_SYNTAX);
-		const ProtobufCFieldDescriptor *f =
-			protobuf_c_message_descriptor_get_field(type, (unsigned)(key >> 3));
-		bool is_string = f && f->type == PROTOBUF_C_TYPE_STRING && (key & 7) == 2;
-		ENSURE(!is_string || (!str_has_nul(value) && str_is_utf8(value)), ERR_SYNTAX);
+/* protobuf-c hands strings out as C strings: "a\0b" would be read as "a", and no one checks UTF-8; it also
+ * takes field number 0. *out_inner has a type when the field is a message. */
+static MUST err_t field_check(level_t *at, level_t *out_inner)
+{
+	uint64_t key = 0;
+	str_t value = STR_NULL;
+
+	TRY(varint_read(&at->r, &key));
+	TRY(value_read(&at->r, key & 7, &value));
+	ENSURE(key >> 3 != 0 && key >> 3 <= FIELD_NUMBER_MAX, ERR_SYNTAX);
+	const ProtobufCFieldDescriptor *f =
+		protobuf_c_message_descriptor_get_field(at->type, (unsigned)(key >> 3));
+	*out_inner = (level_t){ NULL, rd_of(value) };
+	if (!f || (key & 7) != 2) {
+		return OK;
+	}
+	if (f->type == PROTOBUF_C_TYPE_MESSAGE) {
+		out_inner->type = f->descriptor;
+	}
+	ENSURE(f->type != PROTOBUF_C_TYPE_STRING || (!str_has_nul(value) && str_is_utf8(value)), ERR_SYNTAX);
+	return OK;
+}
+
+static MUST err_t fields_check(const ProtobufCMessageDescriptor *type, str_t bytes)
+{
+	level_t levels[DEPTH_MAX] = { { type, rd_of(bytes) } };
+	size_t n = 1;
+
+	while (n > 0) {
+		level_t inner;
+		if (rd_empty(&levels[n - 1].r)) {
+			n--;
+			continue;
+		}
+		TRY(field_check(&levels[n - 1], &inner));
+		if (inner.type) {
+			ENSURE(n < DEPTH_MAX, ERR_SYNTAX); /* protobuf-c would follow by recursion */
+			levels[n++] = inner;
+		}
 	}
 	return OK;
 }
@@ -72,7 +107,7 @@ err_t grpc_pb_read(const struct ProtobufCMessageDescriptor *type, arena_t *a, st
 {
 	ProtobufCAllocator allocator = { pb_alloc, pb_free, a };
 
-	TRY(strings_check(type, bytes));
+	TRY(fields_check(type, bytes));
 	ProtobufCMessage *m = protobuf_c_message_unpack(type, &allocator, bytes.n, (const uint8_t *)bytes.p);
 	ENSURE(m, ERR_SYNTAX);
 	*out_message = m;

@@ -228,6 +228,41 @@ static void protobuf(void **state)
 	}
 }
 
+static err_t read_as(const ProtobufCMessageDescriptor *type, str_t bytes)
+{
+	AUTO(arena_free) arena_t *a = arena_new_capped(GRPC_PB_ARENA_BYTES);
+	struct ProtobufCMessage *m;
+
+	return grpc_pb_read(type, a, bytes, &m);
+}
+
+static void protobuf_of_several_levels(void **state)
+{
+	/* X509SVIDResponse { svids { spiffe_id } }, federated_bundles { key } */
+	assert_int_equal(read_as(&x509_svidresponse__descriptor, STR("\x0a\x03\x0a\x01" "a")), OK);
+	assert_int_equal(read_as(&x509_svidresponse__descriptor, STR("\x0a\x05\x0a\x03" "a\0b")), ERR_SYNTAX);
+	assert_int_equal(read_as(&x509_svidresponse__descriptor, STR("\x1a\x03\x0a\x01\xff")), ERR_SYNTAX);
+	assert_int_equal(read_as(&x509_svidresponse__descriptor, STR("\x0a\x02\x05\x00")), ERR_SYNTAX);
+	assert_int_equal(read_as(&x509_svidresponse__descriptor, STR("\x0a\x07\x85\0\1\2\3\4\5")), ERR_SYNTAX); /* number 0 */
+}
+
+/* Value { list_value { values { ... } } } without end. */
+static void protobuf_is_not_followed_for_ever(void **state)
+{
+	char bytes[120];
+	size_t n = 0;
+
+	for (int depth = 0; depth < 50; depth++) {
+		memmove(bytes + 2, bytes, n);
+		bytes[0] = depth % 2 ? 0x0a : 0x32; /* ListValue.values, Value.list_value */
+		bytes[1] = (char)n;
+		n += 2;
+		err_t e = read_as(depth % 2 ? &google__protobuf__list_value__descriptor :
+					      &google__protobuf__value__descriptor, str_bytes(bytes, n));
+		assert_int_equal(e, depth < 15 ? OK : ERR_SYNTAX);
+	}
+}
+
 /* 64 KiB of empty strings would unfold to megabytes: the arena's cap says no. */
 static void protobuf_is_bounded(void **state)
 {
@@ -286,6 +321,8 @@ int main(void)
 		cmocka_unit_test(messages_that_are_none),
 		cmocka_unit_test(percent),
 		cmocka_unit_test(protobuf),
+		cmocka_unit_test(protobuf_of_several_levels),
+		cmocka_unit_test(protobuf_is_not_followed_for_ever),
 		cmocka_unit_test(protobuf_is_bounded),
 		cmocka_unit_test(codes),
 		cmocka_unit_test(buckets),
