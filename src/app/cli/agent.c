@@ -35,13 +35,15 @@ static int agent_key(cli_t *c)
 static int agent_register(cli_t *c)
 {
 	cli_body_t b;
-	str_t body, jwk;
+	str_t body, jwk = STR_NULL, entries = STR_NULL;
 	net_response_t response;
 
-	if (!c->key) {
-		return cli_fail(EXIT_USAGE, "agent register needs --key FILE, the agent's public key");
+	if (!c->key && !c->file) {
+		return cli_fail(EXIT_USAGE, "agent register needs --key FILE, the agent's public key, or --file FILE, entries: "
+				"by which attested facts its processes are known");
 	}
-	int status = cli_public_key(c, c->key, &jwk);
+	int status = c->key ? cli_public_key(c, c->key, &jwk) : EXIT_DONE;
+	status = status || !c->file ? status : cli_file(c, c->file, CLI_FILE_BYTES_MAX, &entries);
 	if (status) {
 		return status;
 	}
@@ -52,9 +54,14 @@ static int agent_register(cli_t *c)
 	cli_body_list(&b, "scopes", c->scopes, c->n_scopes);
 	cli_body_list(&b, "roles", c->roles, c->n_roles);
 	jw_ku64(&b.w, "max_depth", c->depth ? c->depth : 1);
-	jw_karray(&b.w, "keys");
-	jw_raw(&b.w, jwk);
-	jw_end(&b.w);
+	if (jwk.n) {
+		jw_karray(&b.w, "keys");
+		jw_raw(&b.w, jwk);
+		jw_end(&b.w);
+	}
+	if (entries.n) {
+		jw_kraw(&b.w, "entries", str_trim(entries)); /* checked by the authority */
+	}
 	status = cli_body_end(&b, &body);
 	status = status ? status : cli_verb(c, "POST", "/agents", "agent.register", body, &response);
 	return status ? status : cli_done(c, &response, "agent %s registered", c->args[0]);
@@ -135,14 +142,35 @@ static int agent_state(cli_t *c)
 	return cli_state_set(c, cli_text(c, "/agents/%s/state", c->args[0]), "agent.state", c->args[1], c->args[0]);
 }
 
+static int agent_entries(cli_t *c)
+{
+	net_response_t response;
+	cli_body_t b;
+	str_t entries, body;
+
+	if (!c->file) {
+		return cli_fail(EXIT_USAGE, "agent entries needs --file FILE, a JSON list (docs/identity.md 3)");
+	}
+	int status = cli_file(c, c->file, CLI_FILE_BYTES_MAX, &entries);
+	if (status) {
+		return status;
+	}
+	cli_body_begin(&b, c);
+	jw_kraw(&b.w, "entries", str_trim(entries));
+	status = cli_body_end(&b, &body);
+	status = status ? status : cli_verb(c, "PUT", cli_text(c, "/agents/%s/entries", c->args[0]), "agent.entries", body, &response);
+	return status ? status : cli_done(c, &response, "agent %s is known by these entries", c->args[0]);
+}
+
 const cli_word_t cli_agent_words[] = {
 	{ "key", "NAME [--out FILE]", "make an Ed25519 key pair for an agent", "j" "O", 1, 1, agent_key },
-	{ "register", "NAME --key FILE --owner USER --scope S...", "register an agent (signed)", CLI_API "kKoceR", 1, 1, agent_register },
+	{ "register", "NAME --key FILE | --file ENTRIES --owner USER --scope S...", "register an agent (signed)", CLI_API "kKoceRf", 1, 1, agent_register },
 	{ "update", "NAME [--owner USER] [--scope S...] [--role R...] [--depth N]", "replace what is given, - for none; the rest stays (signed)",
 		CLI_API "oceR", 1, 1, agent_update },
 	{ "key-add", "NAME --key FILE", "register one more key of an agent (signed)", CLI_API "k", 1, 1, agent_key_add },
 	{ "key-retire", "NAME THUMBPRINT | NAME --key FILE", "an agent's key counts no more, for good; so do its tokens", CLI_API "k", 1, 2,
 		agent_key_retire },
+	{ "entries", "NAME --file FILE", "by which attested facts its processes are known (signed)", CLI_API "f", 1, 1, agent_entries },
 	{ "state", "NAME active|quarantined|retired", "stop an agent, or let it go on (signed)", CLI_API, 2, 2, agent_state },
 	{ "list", "", "all agents", CLI_API, 0, 0, agent_list },
 	{ "show", "NAME", "one agent", CLI_API, 1, 1, agent_show },

@@ -10,6 +10,7 @@
 #include "app/main/metrics.h"
 #include "service/admit/admit.h"
 #include "service/broker/broker.h"
+#include "service/identity/identity.h"
 #include "service/mtls/mtls.h"
 
 enum {
@@ -35,6 +36,8 @@ typedef struct {
 	ledger_t *ledger;
 	feed_t *feed;
 	admit_t *admit;
+	identity_t *identity;
+	str_t local_node; /* SPIFFE ID of this machine's node */
 	broker_t *broker;
 	api_t *api;
 	net_server_t *door, *admin, *internal;
@@ -73,6 +76,15 @@ static void records_appended(void *owner)
 
 /* --- doors ---------------------------------------------------------------------------------------------- */
 
+static void agents_changed(void *owner)
+{
+	authority_t *p = owner;
+
+	if (p->identity) {
+		identity_changed(p->identity);
+	}
+}
+
 static void instance_gone(str_t instance, void *owner)
 {
 	admit_instance_gone(((authority_t *)owner)->admit, instance);
@@ -101,7 +113,7 @@ static void door_handle(net_exchange_t *x, void *owner)
 			{ { "store_full", "1: the disk is full and nothing new is admitted", store_is_full(p->store) } }, 1 });
 	} else if (str_starts(path, STR("/api/v1/"))) {
 		api_handle(p->api, x, false);
-	} else {
+	} else if (!identity_public_handle(p->identity, x)) {
 		broker_handle(p->broker, x);
 	}
 }
@@ -127,6 +139,19 @@ static void admin_handle(net_exchange_t *x, void *owner)
 	}
 }
 
+static bool is_for_nodes(str_t path)
+{
+	static const str_t paths[] = { STR_INIT("/internal/v1/node/feed"), STR_INIT("/internal/v1/svid"),
+		STR_INIT("/internal/v1/jwt"), STR_INIT("/internal/v1/run"), STR_INIT("/internal/v1/run/over") };
+
+	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+		if (str_eq(path, paths[i])) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static void internal_handle(net_exchange_t *x, void *owner)
 {
 	authority_t *p = owner;
@@ -135,6 +160,8 @@ static void internal_handle(net_exchange_t *x, void *owner)
 		net_reply_error(x, ERR_VERB);
 	} else if (str_eq(net_path(x), STR("/internal/v1/feed"))) {
 		feed_handle(p->feed, x);
+	} else if (is_for_nodes(net_path(x))) {
+		identity_handle(p->identity, x, p->local_node); /* who reaches this socket is this machine's node */
 	} else {
 		admit_handle(p->admit, x);
 	}
@@ -249,16 +276,23 @@ static err_t services_make(authority_t *p, diag_t *diag)
 {
 	str_t issuer = str_of(p->config->issuer), td = str_of(p->config->trust_domain);
 	bool shared_uid = geteuid() != 0; /* developer mode: nothing stands between agent and authority */
+	AUTO(arena_free) arena_t *a = arena_open();
 	feed_deps_t feed = { p->loop, p->cpu, p->store, p->vault, issuer, td, str_of(p->config->gateway_url),
-		instance_gone, p };
+		instance_gone, p, agents_changed };
 
 	TRY(feed_new(&feed, &p->feed, diag));
 	admit_deps_t admit = { p->loop, p->write, p->store, p->vault, p->ledger, p->feed,
 		p->config->denials_per_minute, records_appended, p };
 	TRY(admit_new(&admit, &p->admit));
+	identity_deps_t identity = { .loop = p->loop, .write = p->write, .read = p->read, .cpu = p->cpu, .store = p->store,
+		.ledger = p->ledger, .signer = p->signer, .trust_domain = td,
+		.appended = records_appended, .owner = p };
+	identity.jwt_issuer = str_of(heap_cstr(arena_cat(a, issuer, STR("/svid"))));
+	p->local_node = str_of(heap_cstr(arena_cat(a, STR("spiffe://"), td, STR("/attorn/node/local"))));
+	TRY(identity_new(&identity, &p->identity, diag));
 	broker_deps_t broker = { .loop = p->loop, .write = p->write, .read = p->read, .store = p->store,
 		.vault = p->vault, .signer = p->signer, .token_kid = str_of(p->signing.token_kid), .ledger = p->ledger,
-		.feed = p->feed, .admit = p->admit, .issuer = issuer, .trust_domain = td, .delegated_ttl_s = p->config->delegated_ttl_s,
+		.feed = p->feed, .identity = p->identity, .admit = p->admit, .issuer = issuer, .trust_domain = td, .delegated_ttl_s = p->config->delegated_ttl_s,
 		.capability_ttl_s = p->config->capability_ttl_s, .shared_uid = shared_uid,
 		.appended = records_appended, .owner = p };
 	TRY(broker_new(&broker, &p->broker));

@@ -91,6 +91,9 @@ static void rebuild_done(lane_job_t *job, err_t e)
 		view_take(f, r);
 		if (f->view->version != before) {
 			feed_publish_snapshot(f);
+			if (f->deps.changed) {
+				f->deps.changed(f->deps.owner);
+			}
 		}
 	} else {
 		log_kv(LVL_ERROR, "feed.rebuild", kv_err("result", e), kv_c("why", r->diag.text));

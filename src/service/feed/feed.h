@@ -24,6 +24,8 @@ typedef struct {
 	 * are to be closed as unknown. */
 	void (*instance_gone)(str_t instance, void *owner);
 	void *owner;
+	/* Called when a newer view stands: something changed that decisions read. May be NULL. */
+	void (*changed)(void *owner);
 } feed_deps_t;
 
 /* Builds the first view before the loop runs (blocking). ERR_POLICY, ERR_STORE; diag says why. */
