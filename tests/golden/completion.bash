@@ -9,7 +9,7 @@ _attorn() {
 	status) words='' options='--help --dir --url --json --as --user-key --passphrase-file' ;;
 	user) words='key add key-add key-retire roles state list show' options='--help --dir --url --json --as --user-key --passphrase-file --key --role --out' ;;
 	role) words='put list' options='--help --dir --url --json --as --user-key --passphrase-file --scope' ;;
-	agent) words='key register update key-add key-retire state list show' options='--help --dir --url --json --as --user-key --passphrase-file --key --owner --kind --scope --role --depth --out' ;;
+	agent) words='key register update key-add key-retire entries state list show' options='--help --dir --url --json --as --user-key --passphrase-file --key --owner --kind --scope --role --depth --file --out' ;;
 	route) words='put remove list show' options='--help --dir --url --json --as --user-key --passphrase-file --file' ;;
 	secret) words='put remove list' options='--help --dir --url --json --as --user-key --passphrase-file --file' ;;
 	grant) words='create revoke list show' options='--help --dir --url --json --as --user-key --passphrase-file --agent --scope --allow --uses --for --depth --reason' ;;
