@@ -112,4 +112,4 @@ class World:
             self.node.kill()
             self.node.wait()
         self.authority.stop()
-        shutil.rmtree(self.root)
+        os.environ.get("KEEP") or shutil.rmtree(self.root)

@@ -42,6 +42,11 @@ class Stream:
         raise AssertionError("no such message")
 
 
+def told(world):
+    """The entry just told has reached the node: before that, no identity is the right answer."""
+    world.wait(lambda: world.client().code("FetchX509SVID") == grpc.StatusCode.OK)
+
+
 @pytest.fixture
 def me(world):
     """An entry for this very process, gone after the test."""
@@ -135,6 +140,7 @@ def test_entry_created_reaches_an_open_stream(world, me):
 
 def test_x10_rotation_around_half_life(world):
     name = world.authority.entry("fast", f"unix:uid:{UID}", spiffe_id=f"spiffe://{TD}/fast", x509_ttl=6)
+    told(world)
     s = Stream(world.client(), "FetchX509SVID")
     one = s.get()
     at = time.monotonic()
@@ -174,6 +180,7 @@ def test_x11_federated_bundles(world, me):
 def test_template_and_entry_of_another_user(world):
     world.authority.entry("them", f"unix:uid:{UID + 1}", spiffe_id=f"spiffe://{TD}/them")
     name = world.authority.entry("each", f"unix:uid:{UID}", spiffe_id=f"spiffe://{TD}/u/{{unix.uid}}")
+    told(world)
     m = Stream(world.client(), "FetchX509SVID").get()
     assert [v.spiffe_id for v in m.svids] == [f"spiffe://{TD}/u/{UID}"]
     world.authority.remove(name)
