@@ -37,12 +37,12 @@ class Client:
     def __init__(self, socket):
         self.channel = grpc.insecure_channel(f"unix://{socket}", options=[("grpc.use_local_subchannel_pool", 1)])
 
-    def call(self, rpc, timeout=15, metadata=HEADER, **fields):
+    def call(self, rpc, timeout=15, metadata=HEADER, patient=False, **fields):
         request, response = (STREAMS | UNARY)[rpc]
         make = self.channel.unary_stream if rpc in STREAMS else self.channel.unary_unary
         f = make(f"/SpiffeWorkloadAPI/{rpc}", request_serializer=lambda m: m.SerializeToString(),
                  response_deserializer=message(response).FromString)
-        return f(message(request)(**fields), timeout=timeout, metadata=metadata)
+        return f(message(request)(**fields), timeout=timeout, metadata=metadata, wait_for_ready=patient)
 
     def code(self, rpc, **more):
         try:

@@ -83,7 +83,7 @@ def latencies(world, seconds):
     c, took, end = world.client(), [], time.monotonic() + seconds
     while time.monotonic() < end:
         at = time.monotonic()
-        c.call("FetchJWTSVID", audience=["a"])
+        c.call("FetchJWTSVID", audience=["a"], patient=True)  # a full listener queue: stock clients try again
         took.append((time.monotonic() - at) * 1000)
     took.sort()
     return took
