@@ -1,6 +1,8 @@
 /* agent_side.c: the client half of wire.md 4, in the simplest way that is right: one key, one nonce for each
  * peer, one delegated token per route, a fresh capability per call. */
 #include "app/cli/agent_side.h"
+#include "app/cli/workload.h"
+#include "domain/spiffe/spiffe.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -51,10 +53,29 @@ static int place_ask(agent_t *g)
 	}
 	g->issuer = place->issuer;
 	g->resource = is_url(route) ? route : arena_cat(c->a, place->gateway_url, STR("/r/"), route);
-	if (!is_full_name(g->client_id)) {
+	if (!g->workload && !is_full_name(g->client_id)) {
 		g->client_id = arena_cat(c->a, STR("spiffe://"), place->trust_domain,
 			g->grant.n ? STR("/agent/") : STR("/auto/"), g->client_id);
 	}
+	return EXIT_DONE;
+}
+
+/* The agent that the node says we are: what stands before the run's part of the ID. */
+static int agent_learn(agent_t *g)
+{
+	diag_t diag = { 0 };
+	str_t token, id, base, run;
+	spiffe_id_t parsed;
+
+	if (!g->workload) {
+		return EXIT_DONE;
+	}
+	err_t e = workload_jwt(g->c->a, g->workload, g->issuer, &token, &id, &diag);
+	e = e == OK ? spiffe_id_parse_workload(id, &parsed) : e;
+	if (e != OK) {
+		return cli_fail_err(EXIT_AWAY, "identity", e, &diag);
+	}
+	g->client_id = spiffe_instance_split(&parsed, &base, &run) ? base : id;
 	return EXIT_DONE;
 }
 
@@ -63,7 +84,7 @@ static int place_find(agent_t *g)
 	cli_t *c = g->c;
 	bool told = c->issuer && is_url(str_of(g->route));
 
-	if (told && !is_full_name(g->client_id)) {
+	if (told && !g->workload && !is_full_name(g->client_id)) {
 		return cli_fail(EXIT_USAGE, "with --issuer give the agent's full name: spiffe://TRUST-DOMAIN/agent/NAME");
 	}
 	if (told) {
@@ -73,6 +94,7 @@ static int place_find(agent_t *g)
 	int status = told ? EXIT_DONE : place_ask(g);
 	status = status ? status : url_usable(c->a, "issuer", g->issuer);
 	status = status ? status : url_usable(c->a, "route", g->resource);
+	status = status ? status : agent_learn(g);
 	if (status) {
 		return status;
 	}
@@ -94,11 +116,17 @@ int agent_open(cli_t *c, const char *route, agent_t *out)
 	agent_t g = { .c = c, .route = route, .grant = str_of(c->grant), .client_id = str_of(c->agent) };
 	const char *key = c->key ? c->key : getenv("ATTORN_AGENT_KEY");
 
-	if (!key || !c->agent) {
+	if (!key && workload_address()) {
+		g.workload = workload_address();
+		g.client_id = STR_NULL;
+		if (crypto_key_generate(CRYPTO_KEY_ED25519, &g.key) != OK) { /* never leaves this process */
+			return cli_fail(EXIT_HERE, "no key could be made");
+		}
+	} else if (!key || !c->agent) {
 		return cli_fail(EXIT_USAGE,
 			"which agent? give --agent NAME and --key FILE (or $ATTORN_AGENT and $ATTORN_AGENT_KEY)");
 	}
-	int status = cli_agent_key(c, key, &g.key);
+	int status = g.workload ? EXIT_DONE : cli_agent_key(c, key, &g.key);
 	if (status) {
 		return status;
 	}
@@ -160,8 +188,14 @@ static err_t assertion_add(agent_t *g, arena_t *a, buf_t *form)
 {
 	jose_assertion_make_t m = { .client_id = g->client_id, .issuer = g->issuer, .now_unix_s = now_s(),
 		.life_s = ASSERTION_LIFE_S };
-	str_t assertion;
+	str_t assertion, id;
 
+	if (g->workload) {
+		TRY(workload_jwt(a, g->workload, g->issuer, &assertion, &id, NULL));
+		form_add(form, STR("client_assertion_type"), STR("urn:ietf:params:oauth:client-assertion-type:jwt-spiffe"));
+		form_add(form, STR("client_assertion"), assertion);
+		return OK;
+	}
 	m.nonce = nonce_copy(g, a, g->nonce);
 	crypto_random(m.random, sizeof(m.random));
 	TRY(jose_assertion_make(a, g->key, &m, &assertion));

@@ -15,7 +15,8 @@ enum { AGENT_NONCE_BYTES_MAX = 128 };
 typedef struct {
 	cli_t *c;
 	const char *route;
-	crypto_key_t *key;
+	crypto_key_t *key; /* registered; or of this process alone when the node vouches for it */
+	const char *workload; /* the node's socket; NULL: the key is registered */
 	str_t grant;
 	pthread_mutex_t token_lock; /* place and token: who needs them waits for who fetches them */
 	bool placed;
@@ -26,7 +27,7 @@ typedef struct {
 	char nonce[AGENT_NONCE_BYTES_MAX], route_nonce[AGENT_NONCE_BYTES_MAX]; /* of authority and gateway */
 } agent_t;
 
-/* From --key, --agent, --grant, --issuer; `route` is a name or a route URL. Reads the key file and speaks
+/* From --key, --agent, --grant, --issuer; without a key, inside a run, the node says who we are. `route` is a name or a route URL. Reads the key file and speaks
  * to nobody. An exit status. */
 int agent_open(cli_t *c, const char *route, agent_t *out);
 void agent_close(agent_t *g);

@@ -38,5 +38,7 @@ char *heap_cstr(str_t s)
 
 void wipe(void *p, size_t n)
 {
-	explicit_bzero(p, n);
+	if (n) { /* an empty text may be no pointer */
+		explicit_bzero(p, n);
+	}
 }

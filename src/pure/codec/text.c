@@ -21,6 +21,13 @@ static int between(int c, int lo, int hi)
 
 enum { BLOCK_DIGITS = 16, BLOCK_BYTES = 12 };
 typedef int8_t lanes_t __attribute__((vector_size(BLOCK_DIGITS))); /* of gcc and clang, on any machine */
+typedef uint8_t unsigned_lanes_t __attribute__((vector_size(BLOCK_DIGITS)));
+
+/* Adds modulo 256: a lane that will be masked out may run over. */
+static lanes_t lanes_add(lanes_t c, int d)
+{
+	return (lanes_t)((unsigned_lanes_t)c + (uint8_t)d);
+}
 
 /* In each lane: all ones if lo <= c <= hi, else 0. */
 static lanes_t lanes_between(lanes_t c, int8_t lo, int8_t hi)
@@ -30,8 +37,8 @@ static lanes_t lanes_between(lanes_t c, int8_t lo, int8_t hi)
 
 static lanes_t b64_digits(lanes_t v, set_t set)
 {
-	return (lanes_between(v, 0, 25) & (v + 'A')) | (lanes_between(v, 26, 51) & (v + ('a' - 26))) |
-	       (lanes_between(v, 52, 61) & (v + ('0' - 52))) | (lanes_between(v, 62, 62) & set.c62) |
+	return (lanes_between(v, 0, 25) & lanes_add(v, 'A')) | (lanes_between(v, 26, 51) & lanes_add(v, 'a' - 26)) |
+	       (lanes_between(v, 52, 61) & lanes_add(v, '0' - 52)) | (lanes_between(v, 62, 62) & set.c62) |
 	       (lanes_between(v, 63, 63) & set.c63);
 }
 
@@ -42,7 +49,7 @@ static lanes_t b64_values(lanes_t c, set_t set)
 	lanes_t digit = lanes_between(c, '0', '9');
 	lanes_t c62 = lanes_between(c, set.c62, set.c62), c63 = lanes_between(c, set.c63, set.c63);
 
-	return (upper & (c - 'A')) | (lower & (c - ('a' - 26))) | (digit & (c - ('0' - 52))) | (c62 & 62) |
+	return (upper & lanes_add(c, -'A')) | (lower & lanes_add(c, 26 - 'a')) | (digit & lanes_add(c, 52 - '0')) | (c62 & 62) |
 	       (c63 & 63) | ~(upper | lower | digit | c62 | c63);
 }
 
