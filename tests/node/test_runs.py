@@ -126,8 +126,9 @@ def test_a14_moving_itself_into_the_cgroup(world):
     p = start(world, "sleep", "20", name="grove")
     world.wait(lambda: world.authority.runs and last_run(world) in world.text().split("run=")[-1])
     run_id = last_run(world)
-    place = next(r for r in ("/sys/fs/cgroup/unified", "/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/pids")
-                 if os.path.exists(f"{r}/attorn/run-{run_id}"))
+    roots = "/sys/fs/cgroup/unified", "/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/pids"
+    world.wait(lambda: any(os.path.exists(f"{r}/attorn/run-{run_id}") for r in roots))
+    place = next(r for r in roots if os.path.exists(f"{r}/attorn/run-{run_id}"))
     procs = f"{place}/attorn/run-{run_id}/cgroup.procs"
     q = subprocess.run(["sh", "-c", f"echo $$ > {procs} && echo moved; exec {world.machine} honest {world.socket}"], capture_output=True,
                        text=True, **user())
