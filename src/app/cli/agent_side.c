@@ -111,22 +111,29 @@ int agent_place(agent_t *g)
 	return status;
 }
 
-int agent_open(cli_t *c, const char *route, agent_t *out)
+/* The key file; or, where the node vouches for this process, a key that never leaves it. */
+static int key_open(agent_t *g)
 {
-	agent_t g = { .c = c, .route = route, .grant = str_of(c->grant), .client_id = str_of(c->agent) };
+	const cli_t *c = g->c;
 	const char *key = c->key ? c->key : getenv("ATTORN_AGENT_KEY");
 
-	if (!key && workload_address()) {
-		g.workload = workload_address();
-		g.client_id = STR_NULL;
-		if (crypto_key_generate(CRYPTO_KEY_ED25519, &g.key) != OK) { /* never leaves this process */
-			return cli_fail(EXIT_HERE, "no key could be made");
-		}
-	} else if (!key || !c->agent) {
+	g->workload = key ? NULL : workload_address();
+	if (g->workload) {
+		g->client_id = STR_NULL; /* the node says it */
+		return crypto_key_generate(CRYPTO_KEY_ED25519, &g->key) == OK ? EXIT_DONE : cli_fail(EXIT_HERE, "no key could be made");
+	}
+	if (!key || !c->agent) {
 		return cli_fail(EXIT_USAGE,
 			"which agent? give --agent NAME and --key FILE (or $ATTORN_AGENT and $ATTORN_AGENT_KEY)");
 	}
-	int status = g.workload ? EXIT_DONE : cli_agent_key(c, key, &g.key);
+	return cli_agent_key(g->c, key, &g->key);
+}
+
+int agent_open(cli_t *c, const char *route, agent_t *out)
+{
+	agent_t g = { .c = c, .route = route, .grant = str_of(c->grant), .client_id = str_of(c->agent) };
+	int status = key_open(&g);
+
 	if (status) {
 		return status;
 	}

@@ -27,8 +27,8 @@ typedef struct {
 	char nonce[AGENT_NONCE_BYTES_MAX], route_nonce[AGENT_NONCE_BYTES_MAX]; /* of authority and gateway */
 } agent_t;
 
-/* From --key, --agent, --grant, --issuer; without a key, inside a run, the node says who we are. `route` is a name or a route URL. Reads the key file and speaks
- * to nobody. An exit status. */
+/* From --key, --agent, --grant, --issuer; without a key, inside a run, the node says who we are. `route` is a
+ * name or a route URL. Reads the key file and speaks to nobody. An exit status. */
 int agent_open(cli_t *c, const char *route, agent_t *out);
 void agent_close(agent_t *g);
 /* Finds out where authority and route are, asking the working directory's authority unless both were given

@@ -139,19 +139,6 @@ static void admin_handle(net_exchange_t *x, void *owner)
 	}
 }
 
-static bool is_for_nodes(str_t path)
-{
-	static const str_t paths[] = { STR_INIT("/internal/v1/node/feed"), STR_INIT("/internal/v1/svid"),
-		STR_INIT("/internal/v1/jwt"), STR_INIT("/internal/v1/run"), STR_INIT("/internal/v1/run/over") };
-
-	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
-		if (str_eq(path, paths[i])) {
-			return true;
-		}
-	}
-	return false;
-}
-
 static void internal_handle(net_exchange_t *x, void *owner)
 {
 	authority_t *p = owner;
@@ -160,9 +147,7 @@ static void internal_handle(net_exchange_t *x, void *owner)
 		net_reply_error(x, ERR_VERB);
 	} else if (str_eq(net_path(x), STR("/internal/v1/feed"))) {
 		feed_handle(p->feed, x);
-	} else if (is_for_nodes(net_path(x))) {
-		identity_handle(p->identity, x, p->local_node); /* who reaches this socket is this machine's node */
-	} else {
+	} else if (!identity_handle(p->identity, x, p->local_node)) { /* who reaches this socket is this machine's node */
 		admit_handle(p->admit, x);
 	}
 }
@@ -292,7 +277,8 @@ static err_t services_make(authority_t *p, diag_t *diag)
 	TRY(identity_new(&identity, &p->identity, diag));
 	broker_deps_t broker = { .loop = p->loop, .write = p->write, .read = p->read, .store = p->store,
 		.vault = p->vault, .signer = p->signer, .token_kid = str_of(p->signing.token_kid), .ledger = p->ledger,
-		.feed = p->feed, .identity = p->identity, .admit = p->admit, .issuer = issuer, .trust_domain = td, .delegated_ttl_s = p->config->delegated_ttl_s,
+		.feed = p->feed, .identity = p->identity, .admit = p->admit, .issuer = issuer, .trust_domain = td,
+		.delegated_ttl_s = p->config->delegated_ttl_s,
 		.capability_ttl_s = p->config->capability_ttl_s, .shared_uid = shared_uid,
 		.appended = records_appended, .owner = p };
 	TRY(broker_new(&broker, &p->broker));

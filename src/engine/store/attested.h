@@ -81,6 +81,10 @@ typedef struct {
 } store_run_t;
 MUST err_t store_run_insert(store_txn_t *t, const store_run_t *run); /* ERR_EXISTS */
 MUST err_t store_run_get(store_txn_t *t, arena_t *a, str_t id, store_run_t *out);
+static inline bool store_run_lives(const store_run_t *run, int64_t now_s)
+{
+	return run->ended_s == STORE_NONE && run->exp_s > now_s;
+}
 MUST err_t store_run_alive(store_txn_t *t, arena_t *a, str_t id, int64_t now_s); /* ERR_RUN_OVER */
 MUST err_t store_run_end(store_txn_t *t, str_t id, int64_t now_s); /* ERR_NOT_FOUND when it ended before */
 MUST err_t store_run_list(store_txn_t *t, arena_t *a, str_t agent, bool living, store_run_t **out, size_t *out_n);

@@ -144,8 +144,7 @@ err_t store_run_alive(store_txn_t *t, arena_t *a, str_t id, int64_t now_s)
 
 	ENSURE(e != ERR_NOT_FOUND, ERR_RUN_OVER);
 	TRY(e);
-	ENSURE(run.ended_s == STORE_NONE && run.exp_s > now_s, ERR_RUN_OVER);
-	return OK;
+	return store_run_lives(&run, now_s) ? OK : ERR_RUN_OVER;
 }
 
 err_t store_run_end(store_txn_t *t, str_t id, int64_t now_s)

@@ -1,6 +1,17 @@
 /* identity.c: the room's frame: the current view, its rebuilds, the doors. */
 #include "service/identity/identity_int.h"
 
+err_t record_append(const identity_deps_t *d, store_txn_t *txn, arena_t *a, ledger_type_t type, int64_t now_us, jw_t *w)
+{
+	ledger_record_t record = { .type = type, .rid = ledger_rid(a, now_us), .now_us = now_us };
+	ledger_receipt_t receipt;
+
+	jw_end(w);
+	TRY(jw_finish(w));
+	record.body = buf_str(w->b);
+	return ledger_append(d->ledger, txn, a, &record, &receipt);
+}
+
 void view_take(identity_t *p, identity_view_t *made)
 {
 	const identity_view_t *before = p->view;
@@ -104,7 +115,7 @@ const identity_view_t *identity_pin(identity_t *p)
 	return view_ref(p->view);
 }
 
-void identity_handle(identity_t *p, net_exchange_t *x, str_t node)
+bool identity_handle(identity_t *p, net_exchange_t *x, str_t node)
 {
 	str_t path = net_path(x);
 
@@ -119,6 +130,7 @@ void identity_handle(identity_t *p, net_exchange_t *x, str_t node)
 	} else if (str_eq(path, STR("/internal/v1/run/over"))) {
 		run_over_handle(p, x, node);
 	} else {
-		net_reply_error(x, ERR_NOT_FOUND);
+		return false;
 	}
+	return true;
 }

@@ -35,8 +35,9 @@ typedef struct {
 MUST err_t identity_new(const identity_deps_t *deps, identity_t **out, diag_t *diag);
 void identity_free(identity_t *p); /* accepts NULL; lanes are freed first */
 
-/* /internal/v1/{node/feed,svid,jwt,run,run/over}. `node`: the SPIFFE ID that the door proved. */
-void identity_handle(identity_t *p, net_exchange_t *x, str_t node);
+/* /internal/v1/{node/feed,svid,jwt,run,run/over}: true when the path is one of them and the exchange was taken.
+ * `node`: the SPIFFE ID that the door proved. */
+bool identity_handle(identity_t *p, net_exchange_t *x, str_t node);
 /* Entries, agents or nodes may have changed (after the commit): the view is built again and nodes are told. */
 void identity_changed(identity_t *p);
 

@@ -52,6 +52,12 @@ MUST err_t view_job_run(void *job);
 /* Makes it the current one and tells the nodes, unless a newer one stands; takes it either way. */
 void view_take(identity_t *p, identity_view_t *made);
 
+/* --- identity.c ---------------------------------------------------------------------------------------- */
+
+/* Ends the object that `w` writes and appends it as a record of this type, in the caller's transaction. */
+MUST err_t record_append(const identity_deps_t *d, store_txn_t *txn, arena_t *a, ledger_type_t type, int64_t now_us,
+	jw_t *w);
+
 /* --- keys.c ------------------------------------------------------------------------------------------- */
 
 /* Does what is due to the keys of both kinds; one at a time. */
@@ -83,7 +89,7 @@ struct identity {
 	const identity_view_t *view;
 	view_job_t rebuild;
 	lane_job_t rebuild_job;
-	bool rebuilding, again, tending;
+	bool rebuilding, again;
 	loop_timer_t ping, tend;
 	struct node_stream *streams;
 	size_t n_streams;

@@ -188,34 +188,27 @@ static err_t issue_check(flow_t *f)
 
 /* --- record ---------------------------------------------------------------------------------------------------- */
 
-static err_t svid_body(issue_t *s, const item_t *it, str_t *out)
+/* The members of one SVID's record. */
+static void svid_write(jw_t *w, issue_t *s, const item_t *it)
 {
-	AUTO(buf_done) buf_t b;
-	jw_t w;
-
-	buf_init(&b, IDENTITY_RECORD_BYTES_MAX);
-	jw_init(&w, &b);
-	jw_object(&w);
-	jw_kstr(&w, "agent", it->entry->agent);
-	jw_ki64(&w, "exp", it->exp_s);
-	jw_ki64(&w, "iat", s->now_s);
+	jw_object(w);
+	jw_kstr(w, "agent", it->entry->agent);
+	jw_ki64(w, "exp", it->exp_s);
+	jw_ki64(w, "iat", s->now_s);
 	if (!s->jwt) {
-		jw_kstr(&w, "jkt", jose_jkt(s->a, &it->pub));
-		jw_kstr(&w, "serial", hex_enc(s->a, str_bytes(it->serial, sizeof(it->serial))));
+		jw_kstr(w, "jkt", jose_jkt(s->a, &it->pub));
+		jw_kstr(w, "serial", hex_enc(s->a, str_bytes(it->serial, sizeof(it->serial))));
 	}
-	jw_kstr_if(&w, "jti", it->jti);
-	jw_kstr(&w, "kind", s->jwt ? STR("jwt") : STR("x509"));
+	jw_kstr_if(w, "jti", it->jti);
+	jw_kstr(w, "kind", s->jwt ? STR("jwt") : STR("x509"));
 	if (it->facts.facts.run_id.p) {
-		jw_kobject(&w, "run");
-		jw_kstr(&w, "id", it->facts.facts.run_id);
-		jw_end(&w);
+		jw_kobject(w, "run");
+		jw_kstr(w, "id", it->facts.facts.run_id);
+		jw_end(w);
 	}
-	ledger_sign_write(&w, s->a, s->signer->kid, it->sign_n, it->input);
-	jw_kstr(&w, "sub", it->id.text);
-	jw_kstr(&w, "via", s->node);
-	jw_end(&w);
-	TRY(jw_finish(&w));
-	return arena_dup(s->a, buf_str(&b), out);
+	ledger_sign_write(w, s->a, s->signer->kid, it->sign_n, it->input);
+	jw_kstr(w, "sub", it->id.text);
+	jw_kstr(w, "via", s->node);
 }
 
 /* A run's identity is its own, on the node that began it, while it lives. */
@@ -229,7 +222,7 @@ static err_t run_alive(store_txn_t *txn, issue_t *s, const item_t *it)
 	err_t e = store_run_get(txn, s->a, it->facts.facts.run_id, &run);
 	ENSURE(e != ERR_NOT_FOUND, ERR_ENTRY_MATCH);
 	TRY(e);
-	ENSURE(run.ended_s == STORE_NONE && run.exp_s > s->now_s, ERR_ENTRY_MATCH);
+	ENSURE(store_run_lives(&run, s->now_s), ERR_ENTRY_MATCH);
 	ENSURE(str_eq(run.node, s->node) && str_eq(run.spiffe_id, it->id.text), ERR_ENTRY_MATCH);
 	return OK;
 }
@@ -251,12 +244,14 @@ static err_t entry_stands(store_txn_t *txn, issue_t *s, const item_t *it)
 
 static err_t item_record(store_txn_t *txn, issue_t *s, item_t *it)
 {
-	ledger_record_t record = { .type = LEDGER_SVID, .rid = ledger_rid(s->a, s->now_us), .now_us = s->now_us };
-	ledger_receipt_t receipt;
+	AUTO(buf_done) buf_t b;
+	jw_t w;
 
+	buf_init(&b, IDENTITY_RECORD_BYTES_MAX);
 	TRY(store_svid_key_next_n(txn, s->signer->kid, &it->sign_n));
-	TRY(svid_body(s, it, &record.body));
-	return ledger_append(s->p->deps.ledger, txn, s->a, &record, &receipt);
+	jw_init(&w, &b);
+	svid_write(&w, s, it);
+	return record_append(&s->p->deps, txn, s->a, LEDGER_SVID, s->now_us, &w);
 }
 
 static err_t record_closure(store_txn_t *txn, void *self)

@@ -157,10 +157,8 @@ static err_t keys_make(flow_t *f)
 	return flow_wait(f, lane_op(f->arena, k->p->deps.cpu, make_run, k));
 }
 
-static err_t record_append(store_txn_t *txn, keys_t *k, const char *state)
+static err_t key_record(store_txn_t *txn, keys_t *k, const char *state)
 {
-	ledger_record_t record = { .type = LEDGER_TRUST, .rid = ledger_rid(k->a, k->now_us), .now_us = k->now_us };
-	ledger_receipt_t receipt;
 	AUTO(buf_done) buf_t b;
 	jw_t w;
 
@@ -173,10 +171,7 @@ static err_t record_append(store_txn_t *txn, keys_t *k, const char *state)
 		ledger_sign_write(&w, k->a, k->kid, k->sign_n, k->tbs);
 	}
 	jw_kstr(&w, "state", str_of(state));
-	jw_end(&w);
-	TRY(jw_finish(&w));
-	record.body = buf_str(&b);
-	return ledger_append(k->p->deps.ledger, txn, k->a, &record, &receipt);
+	return record_append(&k->p->deps, txn, k->a, LEDGER_TRUST, k->now_us, &w);
 }
 
 static err_t row_insert(store_txn_t *txn, keys_t *k)
@@ -234,14 +229,14 @@ static err_t record_closure(store_txn_t *txn, void *self)
 
 	if (k->act == DO_CERTIFY) {
 		TRY(store_svid_key_next_n(txn, k->kid, &k->sign_n));
-		return record_append(txn, k, "certified");
+		return key_record(txn, k, "certified");
 	}
 	if (k->act == DO_MAKE) {
 		TRY(row_insert(txn, k));
-		TRY(record_append(txn, k, "prepared"));
+		TRY(key_record(txn, k, "prepared"));
 	} else {
 		TRY(state_step(txn, k));
-		TRY(record_append(txn, k, k->step == SPIFFE_CA_DO_ACTIVATE ? "active"
+		TRY(key_record(txn, k, k->step == SPIFFE_CA_DO_ACTIVATE ? "active"
 			: k->step == SPIFFE_CA_DO_TAINT ? "tainted" : "revoked"));
 	}
 	return change_add(txn, k);
@@ -356,7 +351,6 @@ static void keys_finish(flow_t *f, err_t result)
 	if (result != OK) {
 		log_kv(LVL_ERROR, "identity.keys", kv_err("result", result)); /* tried again soon */
 	}
-	p->tending = false;
 	loop_timer_start(p->deps.loop, &p->tend, IDENTITY_ROTATE_CHECK_MS, tend_again, p);
 }
 
@@ -370,8 +364,7 @@ void keys_tend(identity_t *p)
 	k->a = a;
 	k->now_us = (int64_t)loop_unix_us(p->deps.loop);
 	k->now_s = k->now_us / 1000000;
-	p->tending = flow_start(p->deps.loop, &keys_table, a, k, loop_in_ms(p->deps.loop, IDENTITY_DEADLINE_MS), &id) == OK;
-	if (!p->tending) {
+	if (flow_start(p->deps.loop, &keys_table, a, k, loop_in_ms(p->deps.loop, IDENTITY_DEADLINE_MS), &id) != OK) {
 		arena_free(a);
 		loop_timer_start(p->deps.loop, &p->tend, IDENTITY_ROTATE_CHECK_MS, tend_again, p);
 	}

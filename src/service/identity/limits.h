@@ -16,7 +16,6 @@ enum {
 	IDENTITY_PING_MS = 2000,
 	IDENTITY_DEADLINE_MS = 10000, /* of one issuing */
 	IDENTITY_ROTATE_CHECK_MS = 10000, /* how often the keys' ages are looked at */
-	IDENTITY_CA_LIFE_S_MIN = 60, /* so that a rotation can be watched */
 	IDENTITY_RUN_LIFE_S_MAX = 24 * 3600, /* a run without a grant ends by itself */
 };
 

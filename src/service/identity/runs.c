@@ -19,8 +19,6 @@ typedef struct {
 
 static err_t run_record(store_txn_t *txn, run_t *r)
 {
-	ledger_record_t record = { .type = LEDGER_RUN, .rid = ledger_rid(r->a, r->now_us), .now_us = r->now_us };
-	ledger_receipt_t receipt;
 	AUTO(buf_done) buf_t b;
 	jw_t w;
 
@@ -39,11 +37,8 @@ static err_t run_record(store_txn_t *txn, run_t *r)
 	jw_kstr(&w, "state", r->begins ? STR("started") : STR("ended"));
 	jw_kstr(&w, "subject", r->run.spiffe_id);
 	jw_kstr(&w, "via", r->node);
-	jw_end(&w);
-	TRY(jw_finish(&w));
-	record.body = buf_str(&b);
 	r->appended = true;
-	return ledger_append(r->p->deps.ledger, txn, r->a, &record, &receipt);
+	return record_append(&r->p->deps, txn, r->a, LEDGER_RUN, r->now_us, &w);
 }
 
 /* --- begin ------------------------------------------------------------------------------------------------- */

@@ -223,15 +223,13 @@ typedef struct {
 	arena_t *a;
 	str_t node;
 	int64_t now_us;
-	bool known, appended;
+	bool appended;
 	store_closure_t closure;
 	lane_job_t job;
 } arrival_t;
 
 static err_t arrival_record(store_txn_t *txn, arrival_t *r)
 {
-	ledger_record_t record = { .type = LEDGER_NODE, .rid = ledger_rid(r->a, r->now_us), .now_us = r->now_us };
-	ledger_receipt_t receipt;
 	AUTO(buf_done) buf_t b;
 	jw_t w;
 
@@ -241,11 +239,8 @@ static err_t arrival_record(store_txn_t *txn, arrival_t *r)
 	jw_kstr(&w, "kind", STR("local"));
 	jw_kstr(&w, "state", STR("joined"));
 	jw_kstr(&w, "subject", r->node);
-	jw_end(&w);
-	TRY(jw_finish(&w));
-	record.body = buf_str(&b);
 	r->appended = true;
-	return ledger_append(r->p->deps.ledger, txn, r->a, &record, &receipt);
+	return record_append(&r->p->deps, txn, r->a, LEDGER_NODE, r->now_us, &w);
 }
 
 static err_t arrival_closure(store_txn_t *txn, void *self)
@@ -264,7 +259,7 @@ static err_t arrival_closure(store_txn_t *txn, void *self)
 
 static void arrival_done(lane_job_t *job, err_t e)
 {
-	arrival_t *r = job->arg ? (arrival_t *)((char *)job - offsetof(arrival_t, job)) : NULL;
+	arrival_t *r = (arrival_t *)((char *)job - offsetof(arrival_t, job));
 	identity_t *p = r->p;
 
 	if (r->appended && e == OK) {

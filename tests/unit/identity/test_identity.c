@@ -60,8 +60,8 @@ static void door_handle(net_exchange_t *x, void *owner)
 {
 	world_t *w = owner;
 
-	if (!identity_public_handle(w->identity, x)) {
-		identity_handle(w->identity, x, NODE);
+	if (!identity_public_handle(w->identity, x) && !identity_handle(w->identity, x, NODE)) {
+		net_reply_error(x, ERR_NOT_FOUND);
 	}
 }
 
