@@ -335,10 +335,46 @@ static void a_child_ends_with_what_is_above_it(void **state)
 	refused_with(k, ERR_GRANT_REVOKED);
 }
 
+/* --- a run that is over ------------------------------------------------------------------------------------- */
+
+static err_t run_begins(store_txn_t *txn, void *self)
+{
+	const store_node_t node = { .id = STR("spiffe://" TD "/attorn/node/local"), .method = STR("local"),
+		.selectors = STR("[]"), .seen_s = NOW_S, .created_s = NOW_S };
+	const store_run_t run = { .id = STR("r1"), .agent = STR(AGENT_ID), .entry = STR("run"), .node = node.id,
+		.spiffe_id = STR(AGENT_ID "/i/r1"), .runner = STR("[]"), .started_s = NOW_S, .exp_s = NOW_S + 3600 };
+
+	(void)self;
+	TRY(store_node_put(txn, &node));
+	return store_run_insert(txn, &run);
+}
+
+static err_t run_ends(store_txn_t *txn, void *self)
+{
+	(void)self;
+	return store_run_end(txn, STR("r1"), NOW_S);
+}
+
+static void a_run_that_is_over_admits_nothing(void **state)
+{
+	authority_t *t = *state;
+	ask_t lives = ask_of(t, RID("A"), "jti-a"), over = ask_of(t, RID("B"), "jti-b"), never = ask_of(t, RID("C"), "jti-c");
+
+	authority_write(t, run_begins, NULL);
+	lives.q.run = over.q.run = STR("r1");
+	never.q.run = STR("r2"); /* nobody began it */
+	assert_true(ask(&lives).admitted);
+	authority_write(t, run_ends, NULL);
+	refused_with(over, ERR_RUN_OVER);
+	refused_with(never, ERR_RUN_OVER);
+	assert_int_equal(grant_row(t).uses_left, 2);
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, authority_open, authority_close)
 	const struct CMUnitTest tests[] = {
+		CASE(a_run_that_is_over_admits_nothing),
 		CASE(admits_once_per_jti),
 		CASE(repeats_the_answer_of_one_rid),
 		CASE(a_late_question_spends_nothing),
