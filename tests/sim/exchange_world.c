@@ -97,10 +97,16 @@ static paper_t *assertion_new(const ask_t *k)
 	return paper_add(w, m.client_id, text);
 }
 
+/* Somebody else's, or one of the agent's own that the token is not bound to. */
+static const crypto_key_t *others_key(world_t *w)
+{
+	return sim_draw(w->sim, 2) ? w->g->second_key : w->g->t->user_key;
+}
+
 static paper_t *proof_new(const ask_t *k)
 {
 	world_t *w = k->w;
-	const crypto_key_t *key = k->want == WANT_OTHERS_KEY ? w->g->t->user_key : key_of(k);
+	const crypto_key_t *key = k->want == WANT_OTHERS_KEY ? others_key(w) : key_of(k);
 	int64_t now_s = (int64_t)loop_unix_s(sim_loop(w->sim));
 	jose_dpop_make_t m = { .method = STR("POST"), .htu = STR(ISSUER "/oauth/token"), .now_unix_s = now_s };
 	str_t text;
