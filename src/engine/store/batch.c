@@ -2,26 +2,20 @@
  * the checkpoint, by the writer alone and where its errors are seen (reference ledger 9.2). */
 #include "engine/store/store_int.h"
 
-enum {
-	WARY_BATCHES = 64, /* after a failure: about a tenth of a second of load */
-	FULLNESS_BATCHES = 16, /* asking the file system costs as much as two statements */
-};
+enum { WARY_BATCHES = 64 }; /* after a failure: about a tenth of a second of load */
 
 bool store_is_full(const store_t *s)
 {
 	return atomic_load(&s->full);
 }
 
-/* Notices a disk that is nearly full before a transaction dies of it, and one that has room again. Between two
- * looks some megabytes may go: a transaction that dies of it gives the reserve away as well. */
+/* Notices a disk that is nearly full before a transaction dies of it, and one that has room again. At every
+ * batch: what is given away only when a transaction has died is not there at once for the next one. */
 static void fullness_update(store_t *s)
 {
 	uint64_t room, wanted = STORE_LOW_BYTES;
 
-	if (s->reserve_bytes == 0 || (!atomic_load(&s->full) && s->batches++ % FULLNESS_BATCHES != 0)) {
-		return;
-	}
-	if (disk_free(s->path, &room) != OK) {
+	if (s->reserve_bytes == 0 || disk_free(s->path, &room) != OK) {
 		return;
 	}
 	if (!atomic_load(&s->full)) {
@@ -167,14 +161,15 @@ static void checkpoint(store_t *s)
 
 void store_batch_run(store_t *s, store_closure_t *const closures[], size_t n)
 {
+	bool gave = true;
 	err_t err;
 
 	CHECK(n > 0 && n <= STORE_BATCH_MAX);
 	fullness_update(s);
 	err = run_batch(s, closures, n, atomic_load(&s->full));
-	if (err == ERR_DISK_FULL) {
-		/* nothing is committed: give the reserve away and keep what must not be lost */
-		reserve_release(s);
+	while (err == ERR_DISK_FULL && gave) {
+		/* nothing is committed: give some of the reserve away and keep what must not be lost */
+		gave = reserve_give(s);
 		atomic_store(&s->full, true);
 		err = run_batch(s, closures, n, true);
 	}

@@ -30,17 +30,22 @@ err_t reserve_keep(store_t *s)
 	rc = posix_fallocate(fd, 0, (off_t)s->reserve_bytes);
 	(void)close(fd);
 	if (rc != 0) {
-		(void)unlink(s->reserve_path); /* half a reserve is space nobody can use */
-		return rc == ENOSPC ? ERR_DISK_FULL : ERR_IO;
+		return rc == ENOSPC ? ERR_DISK_FULL : ERR_IO; /* what it holds is given away like the whole */
 	}
 	return OK;
 }
 
-void reserve_release(store_t *s)
+bool reserve_give(store_t *s)
 {
-	if (s->reserve_bytes != 0) {
-		(void)unlink(s->reserve_path);
+	struct stat st;
+
+	if (s->reserve_bytes == 0 || stat(s->reserve_path, &st) != 0) {
+		return false;
 	}
+	if (st.st_size <= STORE_RESERVE_SLICE_BYTES || truncate(s->reserve_path, st.st_size - STORE_RESERVE_SLICE_BYTES) != 0) {
+		return unlink(s->reserve_path) == 0;
+	}
+	return true;
 }
 
 err_t store_disk(arena_t *a, str_t path, str_t *out_name, bool *out_durable)

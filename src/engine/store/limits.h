@@ -15,6 +15,7 @@ enum {
 	STORE_BUSY_MS = 5000, /* a foreign sqlite3 shell may hold a lock, not for longer */
 	STORE_CHECKPOINT_PAGES = 1000, /* SQLite's own default, done by the writer alone */
 	STORE_RESERVE_BYTES = 8 << 20, /* room for some 4,000 outcomes and denials on a full disk */
+	STORE_RESERVE_SLICE_BYTES = 1 << 20, /* given away at once: whoever filled the disk may take one, not all */
 	STORE_LOW_BYTES = 4 << 20, /* below this much free space nothing new is begun */
 };
 

@@ -33,7 +33,8 @@ static bool starts_full(store_t *s)
 	if (s->reserve_bytes == 0 || disk_free(s->path, &room) != OK || room >= STORE_LOW_BYTES) {
 		return false;
 	}
-	reserve_release(s);
+	while (reserve_give(s)) {
+	}
 	return true;
 }
 

@@ -34,7 +34,6 @@ struct store {
 	uint64_t reserve_bytes; /* 0: none is kept */
 	store_txn_t *writer;
 	int wal_pages; /* of the last commit */
-	unsigned batches; /* so far */
 	int wary; /* batches to run with savepoints from the start */
 	atomic_bool full;
 	/* Readers come from several lane threads and are few: a mutex and a condition hand them out. */
@@ -80,7 +79,9 @@ void used_index_commit(used_index_t *x);
 
 /* ---- disk.c ---- */
 MUST err_t reserve_keep(store_t *s); /* creates or completes the file; ERR_DISK_FULL, ERR_IO */
-void reserve_release(store_t *s);
+/* Gives a slice of it back to the disk; false when there was none left. Not all at once: what fills the disk
+ * is still writing, and would have it. */
+bool reserve_give(store_t *s);
 /* Bytes a process without privileges may still write beside the database. */
 MUST err_t disk_free(const char *path, uint64_t *out);
 

@@ -2,6 +2,7 @@
  * replaced in this program; everything else is real. */
 #include <errno.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -10,7 +11,8 @@
 /* ---- the disk we control ---- */
 
 static bool disk_full, sync_fails;
-static int64_t spare_bytes; /* what a full disk still takes once the reserve is gone */
+static int64_t spare_bytes; /* what a full disk still takes once enough of the reserve is gone */
+static int64_t reserve_bytes_left; /* how small it must have become for that */
 static char reserve[128];
 static int64_t syncs;
 
@@ -19,10 +21,17 @@ int fdatasync(int fd);
 int fsync(int fd);
 int posix_fallocate64(int fd, off64_t at, off64_t n);
 
+static int64_t reserve_size(void)
+{
+	struct stat st;
+
+	return stat(reserve, &st) == 0 ? (int64_t)st.st_size : 0;
+}
+
 ssize_t pwrite64(int fd, const void *p, size_t n, off64_t at)
 {
 	if (disk_full) {
-		if (access(reserve, F_OK) == 0 || spare_bytes < (int64_t)n) {
+		if (reserve_size() > reserve_bytes_left || spare_bytes < (int64_t)n) {
 			errno = ENOSPC;
 			return -1;
 		}
@@ -55,6 +64,7 @@ static int faults_open(void **state)
 	int rc;
 
 	disk_full = sync_fails = false;
+	reserve_bytes_left = 0;
 	rc = world_open(state);
 	w = *state;
 	(void)snprintf(reserve, sizeof(reserve), "%s/reserve", w->dir);
@@ -126,6 +136,25 @@ static void a_full_disk_keeps_what_must_be_recorded(void **state)
 	assert_int_equal(has(w, "denial3"), OK);
 	assert_int_equal(has(w, "new5"), OK);
 	assert_int_equal(has(w, "new4"), ERR_NOT_FOUND);
+}
+
+/* Whoever filled the disk writes on and takes what was given: the rest is still there for the next one. */
+static void a_full_disk_costs_no_more_of_the_reserve_than_needed(void **state)
+{
+	world_t *w = *state;
+	int64_t whole = reserve_size();
+
+	disk_full = true;
+	spare_bytes = 8 << 20;
+	reserve_bytes_left = whole - STORE_RESERVE_SLICE_BYTES;
+	batch(w, "new1", "denial1", ERR_DISK_FULL, OK);
+	assert_int_equal(reserve_size(), whole - STORE_RESERVE_SLICE_BYTES);
+	reserve_bytes_left = whole - 3 * STORE_RESERVE_SLICE_BYTES; /* another has eaten two slices */
+	batch(w, "new2", "denial2", ERR_DISK_FULL, OK);
+	assert_int_equal(reserve_size(), whole - 3 * STORE_RESERVE_SLICE_BYTES);
+	disk_full = false;
+	batch(w, "new3", "denial3", OK, OK);
+	assert_int_equal(reserve_size(), whole);
 }
 
 /* The whole way: start on a disk without room for the reserve. */
@@ -286,7 +315,8 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, faults_open, world_close)
 	const struct CMUnitTest tests[] = {
-		T(a_full_disk_keeps_what_must_be_recorded), T(a_start_without_room_takes_only_the_essential),
+		T(a_full_disk_keeps_what_must_be_recorded), T(a_full_disk_costs_no_more_of_the_reserve_than_needed),
+		T(a_start_without_room_takes_only_the_essential),
 		T(a_failed_sync_ends_the_process), T(a_batch_is_one_sync), T(kill_9_loses_nothing_acknowledged),
 	};
 
